@@ -1,8 +1,8 @@
 """The contract that every detector keeps.
 
 A detector has ``fit``, ``calibrate``, ``adapt``, ``decision_function``, ``p_values``, ``predict``,
-``predict_proba`` and ``explain``, and nothing else: no training loop, no plotting, no saving lives in this
-class, and nobody inherits more than two deep. A method implements four hooks:
+``predict_proba``, ``explain`` and ``score_and_explain``, and nothing else: no training loop, no plotting, no
+saving lives in this class, and nobody inherits more than two deep. A method implements these hooks:
 
 ``_fit(V, labels)``
     Learn from the rows ``V``, already seen through the view. Sets attributes ending in an underscore.
@@ -12,6 +12,8 @@ class, and nobody inherits more than two deep. A method implements four hooks:
     Contribution of each feature to each row's score.
 ``_adapt(V_ref, domains)``
     Optional: take references in beyond what the view does with them.
+``_score_and_explain(V, domains)``
+    Optional: both at once, for methods whose scores and contributions share work.
 """
 
 from __future__ import annotations
@@ -91,6 +93,10 @@ class BaseDetector(BaseEstimator, ABC):  # type: ignore[misc]
     @abstractmethod
     def _explain(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
         """Split the score of the viewed rows over the features."""
+
+    def _score_and_explain(self, V: FloatArray, domains: StrArray) -> tuple[NDArray[np.float64], FloatArray]:
+        """Score the viewed rows and split each score over the features; override where they share work."""
+        return self._score(V, domains), self._explain(V, domains)
 
     def _adapt(self, V_ref: FloatArray, domains: StrArray) -> None:  # noqa: B027 - optional hook
         """Take references in; must not change arrays in place."""
@@ -286,6 +292,28 @@ class BaseDetector(BaseEstimator, ABC):  # type: ignore[misc]
         rows = check_matrix(self, X, n_features=self.n_features_in_)
         names = resolve_domains(self, len(rows), domains)
         return self._explain(apply_view(self.view, rows, names, self.references_), names)
+
+    def score_and_explain(
+        self, X: ArrayLike, *, domains: ArrayLike | None = None
+    ) -> tuple[NDArray[np.float64], FloatArray]:
+        """Return what ``decision_function`` and ``explain`` return, in one pass where the method can.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Finite numbers.
+        domains : array-like of shape (n_rows,) or None
+            Domain of each row.
+
+        Returns
+        -------
+        scores : float64 array of shape (n_rows,)
+        contributions : float32 or float64 array of shape (n_rows, n_features)
+        """
+        self._check_fitted()
+        rows = check_matrix(self, X, n_features=self.n_features_in_)
+        names = resolve_domains(self, len(rows), domains)
+        return self._score_and_explain(apply_view(self.view, rows, names, self.references_), names)
 
     @property
     def threshold_(self) -> float:
