@@ -1,0 +1,9 @@
+"""Detectors: one method, one file; :data:`DETECTORS` names them all."""
+
+from unseen.detectors.base import BaseDetector
+from unseen.detectors.baselines.isolation_forest import IsolationForest
+from unseen.detectors.baselines.k_nearest_neighbours import KNearestNeighbours
+from unseen.detectors.baselines.mahalanobis import Mahalanobis
+from unseen.detectors.catalogue import DETECTORS
+
+__all__ = ["DETECTORS", "BaseDetector", "IsolationForest", "KNearestNeighbours", "Mahalanobis"]

@@ -1,0 +1,311 @@
+"""Distance to the nearest normal rows.
+
+S. Ramaswamy, R. Rastogi, K. Shim, "Efficient algorithms for mining outliers from large data sets",
+SIGMOD 2000 (distance to the k-th neighbour); F. Angiulli, C. Pizzuti, "Fast outlier detection in high
+dimensional spaces", PKDD 2002 (mean over the k neighbours)::
+
+    s(x) = ‖x − b_(k)‖                    aggregation = "kth"
+    s(x) = 1/k Σ_{i=1..k} ‖x − b_(i)‖     aggregation = "mean"
+
+``b_(1), b_(2), …`` are the rows of the bank in the order of their Euclidean distance to ``x``. The bank holds
+the normals of the fit and, for rows of a domain with references, that domain's references.
+
+The search is exact. A single-precision matrix product around the centre of the bank proposes candidates,
+their distances are computed again by differences, and a bound on the rounding error of the product shows
+whether a closer row can have been missed; the few rows for which it can are searched in double precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unseen.checks import check_choice, check_int
+from unseen.detectors.base import BaseDetector
+from unseen.types import FloatArray, Labels, StrArray
+
+AGGREGATIONS = ("kth", "mean")
+
+_SPARE_CANDIDATES = 11
+_GROUP = 32
+_CHUNK_CELLS = 4_000_000
+
+
+class KNearestNeighbours(BaseDetector):
+    """Distance to the nearest normal rows, exact.
+
+    Parameters
+    ----------
+    n_neighbours : int
+        How many neighbours count, k. A bank with fewer rows uses all it has.
+    aggregation : {"mean", "kth"}
+        Whether the score is the mean distance to the k neighbours or the distance to the k-th.
+    max_bank_rows : int or None
+        If the fit has more normals than this, so many of them are drawn by ``seed`` for the bank. None: all.
+    view : {"raw", "residual-centre", "scaled-centre", "residual-nearest"}
+        How rows are seen from the references of their domain.
+    n_references : int
+        References of each training domain where ``view`` is not ``"raw"``.
+    calibration_fraction : float in [0, 0.9]
+        Share of the normals held back for calibration.
+    false_alarm_rate : float in (0, 1)
+        Share of normals that ``predict`` may flag.
+    normal : str or sequence of str
+        The kind name(s) that mean normal.
+    seed : int
+        Draws the calibration rows, and the bank if it is limited.
+
+    Attributes
+    ----------
+    bank_ : float array of shape (n_bank, n_features)
+        The normals of the fit: training rows are part of this model, and of what is saved of it.
+    centre_ : float64 array of shape (n_features,)
+        Mean of the bank.
+    reference_domains_ : str array of shape (n_domains,)
+        The domains whose references joined the bank, sorted.
+    reference_rows_ : float array of shape (n_references, n_features)
+        Their references, domain by domain.
+    reference_offsets_ : int64 array of shape (n_domains + 1,)
+        Rows ``reference_offsets_[i]:reference_offsets_[i + 1]`` belong to domain ``i``.
+
+    Notes
+    -----
+    ``explain`` gives the squared difference in each feature, averaged over the k neighbours; it sums to
+    their mean squared distance.
+    """
+
+    uses_labels: ClassVar[bool] = False
+    reference_use: ClassVar[str] = (
+        "joined to the neighbour bank, for rows of their own domain only, beside what the view does; "
+        "with view='residual-nearest' through the view only, where every reference lies at zero"
+    )
+
+    bank_: FloatArray
+    centre_: NDArray[np.float64]
+    reference_domains_: StrArray
+    reference_rows_: FloatArray
+    reference_offsets_: NDArray[np.int64]
+
+    def __init__(
+        self,
+        *,
+        n_neighbours: int = 5,
+        aggregation: str = "mean",
+        max_bank_rows: int | None = 50_000,
+        view: str = "raw",
+        n_references: int = 8,
+        calibration_fraction: float = 0.2,
+        false_alarm_rate: float = 0.01,
+        normal: str | Sequence[str] = "normal",
+        seed: int = 0,
+    ) -> None:
+        self.n_neighbours = n_neighbours
+        self.aggregation = aggregation
+        self.max_bank_rows = max_bank_rows
+        self.view = view
+        self.n_references = n_references
+        self.calibration_fraction = calibration_fraction
+        self.false_alarm_rate = false_alarm_rate
+        self.normal = normal
+        self.seed = seed
+
+    def _check_parameters(self) -> None:
+        check_int(self, "n_neighbours", self.n_neighbours, minimum=1)
+        check_choice(self, "aggregation", self.aggregation, AGGREGATIONS)
+        if self.max_bank_rows is not None:
+            check_int(self, "max_bank_rows", self.max_bank_rows, minimum=1)
+
+    def _fit(self, V: FloatArray, labels: Labels) -> None:
+        rows = np.flatnonzero(labels.normal)
+        if self.max_bank_rows is not None and len(rows) > self.max_bank_rows:
+            draw = np.random.default_rng(self.seed)
+            rows = np.sort(draw.choice(rows, self.max_bank_rows, replace=False))
+        self.bank_ = V[rows]
+        self.centre_ = self.bank_.mean(axis=0, dtype=np.float64)
+        self.reference_domains_ = np.array([], dtype=np.str_)
+        self.reference_rows_ = self.bank_[:0]
+        self.reference_offsets_ = np.zeros(1, dtype=np.int64)
+
+    def _adapt(self, V_ref: FloatArray, domains: StrArray) -> None:
+        if self.view == "residual-nearest":
+            return
+        blocks = {
+            str(name): self.reference_rows_[self.reference_offsets_[i] : self.reference_offsets_[i + 1]]
+            for i, name in enumerate(self.reference_domains_)
+        }
+        blocks |= {str(name): V_ref[domains == name] for name in np.unique(domains)}
+        names = sorted(blocks)
+        self.reference_domains_ = np.array(names, dtype=np.str_)
+        self.reference_rows_ = np.concatenate([blocks[name] for name in names])
+        self.reference_offsets_ = np.cumsum([0, *(len(blocks[name]) for name in names)]).astype(np.int64)
+
+    def _score(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
+        distances, _ = self._neighbours(V, domains)
+        counted = np.isfinite(distances)
+        if self.aggregation == "kth":
+            last = counted.sum(axis=1) - 1
+            return np.asarray(np.take_along_axis(distances, last[:, None], axis=1)[:, 0])
+        return np.asarray(np.where(counted, distances, 0.0).sum(axis=1) / counted.sum(axis=1))
+
+    def _explain(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
+        distances, positions = self._neighbours(V, domains)
+        rows = np.concatenate([self.bank_, self.reference_rows_])
+        counted = np.isfinite(distances)
+        total = np.zeros(V.shape, dtype=np.float64)
+        for i in range(distances.shape[1]):
+            difference = V.astype(np.float64) - rows[positions[:, i]]
+            total += np.where(counted[:, i, None], difference**2, 0.0)
+        return np.asarray(total / counted.sum(axis=1)[:, None])
+
+    def _neighbours(self, V: FloatArray, domains: StrArray) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return distances (n_rows, k), inf where there is none, and positions in bank + references."""
+        distances, positions = nearest_rows(V, self.bank_, self.centre_, self.n_neighbours)
+        if len(self.reference_domains_) == 0:
+            return distances, positions
+        width = self.n_neighbours - distances.shape[1]
+        distances = np.pad(distances, ((0, 0), (0, width)), constant_values=np.inf)
+        positions = np.pad(positions, ((0, 0), (0, width)))
+        for i, name in enumerate(self.reference_domains_):
+            mine = np.flatnonzero(domains == name)
+            if len(mine) == 0:
+                continue
+            start, stop = self.reference_offsets_[i], self.reference_offsets_[i + 1]
+            own, where = nearest_rows(
+                V[mine], self.reference_rows_[start:stop], self.centre_, self.n_neighbours
+            )
+            merged = np.concatenate([distances[mine], own], axis=1)
+            places = np.concatenate([positions[mine], where + len(self.bank_) + start], axis=1)
+            first = np.argsort(merged, axis=1, kind="stable")[:, : self.n_neighbours]
+            distances[mine] = np.take_along_axis(merged, first, axis=1)
+            positions[mine] = np.take_along_axis(places, first, axis=1)
+        return distances, positions
+
+
+def nearest_rows(
+    X: FloatArray, bank: FloatArray, centre: NDArray[np.float64], k: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the Euclidean distances and positions of the nearest bank rows.
+
+    Parameters
+    ----------
+    X : float array of shape (n_rows, n_features)
+        Query rows.
+    bank : float array of shape (n_bank, n_features)
+        Rows to search.
+    centre : float64 array of shape (n_features,)
+        A point near the middle of the bank; only the speed depends on it.
+    k : int
+        How many to return; ``min(k, n_bank)`` are.
+
+    Returns
+    -------
+    distances : float64 array of shape (n_rows, min(k, n_bank))
+        Ascending.
+    positions : int64 array of shape (n_rows, min(k, n_bank))
+        Row numbers in ``bank``.
+    """
+    k = min(k, len(bank))
+    squared = np.empty((len(X), k), dtype=np.float64)
+    positions = np.empty((len(X), k), dtype=np.int64)
+    certain = _search(X, bank, centre, squared, positions, np.arange(len(X)), torch.float32)
+    unsure = np.flatnonzero(~certain)
+    if len(unsure):
+        _search(X, bank, centre, squared, positions, unsure, torch.float64)
+    return np.sqrt(squared), positions
+
+
+def _search(
+    X: FloatArray,
+    bank: FloatArray,
+    centre: NDArray[np.float64],
+    squared: NDArray[np.float64],
+    positions: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    precision: torch.dtype,
+) -> NDArray[np.bool_]:
+    """Fill ``squared`` and ``positions`` of ``rows``; return which of them are proven to be the nearest."""
+    k = squared.shape[1]
+    n_candidates = min(len(bank), k + _SPARE_CANDIDATES)
+    table = _prepare(bank, centre, precision)
+    certain = np.ones(len(rows), dtype=np.bool_)
+    step = max(16, _CHUNK_CELLS // len(table))
+    room = torch.empty((min(step, len(rows)), len(table)), dtype=precision)
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        queries = torch.nn.functional.pad(torch.from_numpy(X[part] - centre), (0, 1), value=1.0).to(precision)
+        closeness = torch.mm(queries, table.T, out=room[: len(part)])
+        bound, candidates = _smallest(closeness, n_candidates)
+        exact, order = _exact_distances(X[part], bank, candidates.numpy(), k)
+        squared[part] = exact
+        positions[part] = np.take_along_axis(candidates.numpy(), order, axis=1)
+        if n_candidates < len(bank):
+            certain[start : start + step] = _proven(
+                exact[:, -1],
+                bound.double().numpy(),
+                queries[:, :-1].double().square().sum(1).numpy(),
+                X.shape[1],
+                precision,
+            )
+    return certain
+
+
+def _prepare(bank: FloatArray, centre: NDArray[np.float64], precision: torch.dtype) -> torch.Tensor:
+    """Return rows ``(−2 b, |b|²)`` of the centred bank; times ``(x, 1)`` they give ``|b|² − 2 x·b``.
+
+    Rows are padded to whole groups; padding is infinitely far away.
+    """
+    centred = torch.from_numpy(bank - centre).to(precision)
+    table = torch.cat([-2 * centred, centred.square().sum(1, keepdim=True)], dim=1)
+    padding = torch.zeros((-len(bank) % _GROUP, table.shape[1]), dtype=precision)
+    padding[:, -1] = torch.inf
+    return torch.cat([table, padding])
+
+
+def _smallest(values: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the k-th smallest value of each row and the columns of the k smallest.
+
+    The k smallest values lie in the k groups with the smallest minima, so only those are sorted through.
+    """
+    n_groups = values.shape[1] // _GROUP
+    if n_groups <= 2 * k:
+        top = torch.topk(values, k, largest=False)
+        return top.values[:, -1], top.indices
+    minima = values.view(len(values), _GROUP, n_groups).amin(dim=1)
+    groups = torch.topk(minima, k, largest=False, sorted=False).indices
+    columns = (groups[:, None, :] + n_groups * torch.arange(_GROUP)[:, None]).flatten(1)
+    top = torch.topk(values.gather(1, columns), k, largest=False)
+    return top.values[:, -1], columns.gather(1, top.indices)
+
+
+def _exact_distances(
+    X: FloatArray, bank: FloatArray, candidates: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the k smallest squared distances to the candidates, by differences, and their order."""
+    difference = bank[candidates] - X[:, None, :]
+    exact = np.einsum("rcf,rcf->rc", difference, difference).astype(np.float64)
+    order = np.argsort(exact, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(exact, order, axis=1), order
+
+
+def _proven(
+    farthest: NDArray[np.float64],
+    bound: NDArray[np.float64],
+    query_norms: NDArray[np.float64],
+    n_features: int,
+    precision: torch.dtype,
+) -> NDArray[np.bool_]:
+    """Whether no row outside the candidates can be closer than the k-th one found.
+
+    A row that was left out has ``|b|² − 2 x·b >= bound`` up to the rounding error of the product. If it were
+    closer than the k-th, ``|b| <= |x| + d_k``, which limits that error: for n_features terms it stays below
+    a few times ``sqrt(n_features)`` units of rounding (Higham and Mary, SIAM J. Sci. Comput. 41, 2019).
+    """
+    unit = torch.finfo(precision).eps / 2
+    length = np.sqrt(query_norms)
+    reach = length + np.sqrt(farthest)
+    error = (4 * np.sqrt(n_features) + 16) * unit * (reach**2 + 2 * length * reach)
+    return np.asarray((farthest == 0) | (farthest <= bound + query_norms - error))
