@@ -1,0 +1,235 @@
+"""Scoring files of any size: read, score and write at the same time, in bounded memory.
+
+The result appears under its final name only when it is complete (:mod:`unseen.pipeline.staging`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unseen.checks import check_int, check_real
+from unseen.data import TableBatch, TableSchema, scan_table
+from unseen.errors import ParameterError, ReadError
+from unseen.pipeline.discovery import PValueCounts
+from unseen.pipeline.score_writer import ScoreEncoder, ScoreFile, check_output_name
+from unseen.pipeline.staging import scratch, staged
+from unseen.pipeline.table_model import TableModel
+from unseen.pipeline.threads import WriteBehind, read_ahead
+from unseen.scoring.thresholds import false_alarm_threshold
+
+BATCH_ROWS = 65_536
+
+Progress = Callable[[int], None]
+"""Called with the number of rows that have been scored since the last call."""
+
+
+@dataclass(frozen=True)
+class ScoreSummary:
+    """What came out of scoring a file.
+
+    Attributes
+    ----------
+    out : str
+        The file written.
+    n_rows, n_flagged : int
+        Rows scored and rows flagged.
+    rule : str
+        How rows were flagged, in words.
+    threshold : float or None
+        Score above which rows are flagged; None where the rule is a false discovery rate.
+    p_limit : float or None
+        Largest p-value that is flagged under a false discovery rate; None if no row is.
+    smallest_p : float
+        Smallest p-value that the model's calibration normals allow.
+    n_without_references : int or None
+        Rows whose domain has no references; None if the model has none at all.
+    seconds, rows_per_second : float
+        Time and speed, reading and writing included.
+    """
+
+    out: str
+    n_rows: int
+    n_flagged: int
+    rule: str
+    threshold: float | None
+    p_limit: float | None
+    smallest_p: float
+    n_without_references: int | None
+    seconds: float
+    rows_per_second: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as values that JSON can hold."""
+        return asdict(self)
+
+
+@dataclass
+class _Tally:
+    n_rows: int = 0
+    n_flagged: int = 0
+    n_without_references: int = 0
+
+
+def score_file(
+    model: TableModel,
+    source: str | Path,
+    out: str | Path,
+    *,
+    schema: TableSchema | None = None,
+    keep: Sequence[str] = (),
+    top_features: int = 3,
+    false_alarm_rate: float | None = None,
+    false_discovery_rate: float | None = None,
+    batch_rows: int = BATCH_ROWS,
+    progress: Progress | None = None,
+) -> ScoreSummary:
+    """Score the rows of a file, a folder or a glob and write one row of scores for each.
+
+    Parameters
+    ----------
+    model : TableModel
+        A fitted model.
+    source : str or Path
+        What to score; see :func:`unseen.data.scan_table`.
+    out : str or Path
+        File to write; ``.parquet`` or ``.csv``. See :class:`unseen.pipeline.score_writer.ScoreEncoder` for
+        its columns.
+    schema : TableSchema or None
+        The model's schema with other roles (a domain column of this file, say). None: the model's own.
+    keep : sequence of str
+        Input columns to carry through; ``("*",)`` for all.
+    top_features : int
+        How many columns to name a row, with their shares of the score; 0 for none.
+    false_alarm_rate : float in (0, 1) or None
+        Flag at this share of normals instead of the model's own.
+    false_discovery_rate : float in (0, 1) or None
+        Flag by Benjamini and Hochberg over the whole file instead.
+    batch_rows : int
+        Rows that are in memory together; about five such batches are.
+    progress : callable or None
+        Told how many rows were scored.
+
+    Returns
+    -------
+    ScoreSummary
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or does not fit the model, or an argument is not allowed.
+    """
+    started = time.perf_counter()
+    target = Path(out)
+    suffix = check_output_name(target)
+    check_int("score", "top_features", top_features, minimum=0)
+    if false_alarm_rate is not None and false_discovery_rate is not None:
+        raise ParameterError("score: give a false-alarm rate or a false discovery rate, not both.")
+    if false_discovery_rate is not None:
+        check_real(
+            "score", "fdr", false_discovery_rate, minimum=0, maximum=1, open_minimum=True, open_maximum=True
+        )
+    normal_scores = model.calibration.normal_scores
+    threshold = model.calibration.threshold
+    if false_alarm_rate is not None:
+        threshold, _ = false_alarm_threshold(normal_scores, false_alarm_rate)
+    counts = None if false_discovery_rate is None else PValueCounts()
+    tally = _Tally()
+    encoder = ScoreEncoder(model.columns, top_features=top_features, with_file=not Path(source).is_file())
+    batches = scan_table(source, schema or model.schema, batch_rows=batch_rows, keep=keep)
+    scored = _scored(model, batches, encoder, threshold, counts, tally, progress)
+    p_limit: float | None = None
+    with staged(target) as path:
+        if counts is None or false_discovery_rate is None:
+            _write(path, suffix, scored)
+        else:
+            with scratch(target) as first_pass:
+                _write(first_pass, ".parquet", scored)
+                p_limit = counts.limit(false_discovery_rate)
+                _write(path, suffix, _flagged_at(first_pass, p_limit, tally))
+        if tally.n_rows == 0:
+            raise ReadError(f"{source}: no rows to score.")
+    seconds = time.perf_counter() - started
+    return ScoreSummary(
+        out=str(target),
+        n_rows=tally.n_rows,
+        n_flagged=tally.n_flagged,
+        rule=_rule(model, false_alarm_rate, false_discovery_rate),
+        threshold=threshold if counts is None else None,
+        p_limit=p_limit,
+        smallest_p=float(model.calibration.smallest_p),
+        n_without_references=tally.n_without_references if len(model.detector.references_.domains) else None,
+        seconds=seconds,
+        rows_per_second=tally.n_rows / seconds,
+    )
+
+
+def _scored(
+    model: TableModel,
+    batches: Iterator[TableBatch],
+    encoder: ScoreEncoder,
+    threshold: float,
+    counts: PValueCounts | None,
+    tally: _Tally,
+    progress: Progress | None,
+) -> Iterator[pa.RecordBatch]:
+    """Score batch by batch; the next ones are read meanwhile."""
+    for batch in read_ahead(batches):
+        scored = model.score_batch(
+            batch.features, batch.domains, threshold=threshold, explain=encoder.top_features > 0
+        )
+        tally.n_rows += len(scored)
+        tally.n_flagged += int(np.count_nonzero(scored.flagged))
+        if batch.domains is not None:
+            known = model.detector.references_.knows(batch.domains)
+            tally.n_without_references += int(np.count_nonzero(~known))
+        else:
+            tally.n_without_references += len(scored)
+        if counts is not None:
+            counts.add(scored.p_value)
+        yield encoder.encode(scored, first_row=batch.first_row, file=str(batch.file), kept=batch.kept)
+        if progress is not None:
+            progress(len(scored))
+
+
+def _write(path: Path, suffix: str, batches: Iterator[pa.RecordBatch]) -> None:
+    """Write the batches while the next ones are made."""
+    file = ScoreFile(path, suffix)
+    try:
+        with WriteBehind(file.write) as behind:
+            for batch in batches:
+                behind.put(batch)
+    finally:
+        file.close()
+
+
+def _flagged_at(first_pass: Path, p_limit: float | None, tally: _Tally) -> Iterator[pa.RecordBatch]:
+    """Read the scores again and flag the rows up to a p-value."""
+    tally.n_flagged = 0
+    with pq.ParquetFile(first_pass) as file:
+        for batch in file.iter_batches(batch_size=BATCH_ROWS):
+            p_value = batch.column("p_value").to_numpy()
+            flagged = np.zeros(len(p_value), dtype=np.bool_) if p_limit is None else p_value <= p_limit
+            tally.n_flagged += int(np.count_nonzero(flagged))
+            place = batch.schema.get_field_index("flagged")
+            yield batch.set_column(place, "flagged", pa.array(flagged))
+
+
+def _rule(model: TableModel, false_alarm_rate: float | None, false_discovery_rate: float | None) -> str:
+    if false_discovery_rate is not None:
+        return f"at most {false_discovery_rate:g} of the flagged rows normal (Benjamini-Hochberg)"
+    rate = model.calibration.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
+    smallest = float(model.calibration.smallest_p)
+    if smallest > rate:
+        return (
+            f"above every calibration normal: at most {smallest:.3g} of the normals "
+            f"(there are too few for {rate:g})"
+        )
+    return f"at most {rate:g} of the normals"

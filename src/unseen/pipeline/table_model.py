@@ -1,0 +1,419 @@
+"""A detector together with the columns and the preprocessing it was fitted on.
+
+What ``fit`` does, in order, so that the split-conformal p-values are exact:
+
+1. hold rows back for calibration (never split within a group);
+2. fit the preprocessing on the normals that are **not** held back;
+3. fit the detector on the rows that are not held back;
+4. calibrate it on the rows that are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from unseen.data import Table, TablePreprocessor, TableSchema
+from unseen.detectors import DETECTORS
+from unseen.detectors.base import BaseDetector
+from unseen.errors import LabelError, ParameterError, SchemaError
+from unseen.scoring.calibration import Calibration, hold_back
+from unseen.types import UNNAMED_DOMAIN, BoolArray, FloatArray, Labels, StrArray
+
+DEFAULT_DETECTOR = "k-nearest-neighbours"
+"""The detector that is used where none is named."""
+
+
+@dataclass(frozen=True)
+class FitSummary:
+    """What a fit was made from and what it promises.
+
+    Attributes
+    ----------
+    detector : str
+        Name in the catalogue.
+    n_rows, n_normals, n_unlabelled : int
+        Rows of the training table.
+    n_columns, n_features : int
+        Columns of the table that are used, and numbers they become.
+    kinds : dict of str to int
+        Rows of each known kind.
+    domains : dict of str to int
+        Rows of each named domain.
+    n_calibration : int
+        Normals that were held back for calibration.
+    smallest_p : float
+        Smallest p-value that so many calibration normals allow, 1 / (n_calibration + 1).
+    threshold : float
+        Score above which a row is flagged.
+    false_alarm_rate : float
+        Share of normals that may be flagged, as asked for.
+    guaranteed_false_alarm_rate : float
+        The bound that holds at the threshold; larger if there are too few calibration normals.
+    reference_use : str
+        What the detector does with references.
+    notes : tuple of str
+        What was noticed on the way (merged spellings, dropped columns, ...).
+    seconds : float
+        Time the fit took.
+    estimate : dict or None
+        The estimate for kinds that are not labelled; see :mod:`unseen.pipeline.estimate`.
+    """
+
+    detector: str
+    n_rows: int
+    n_normals: int
+    n_unlabelled: int
+    n_columns: int
+    n_features: int
+    kinds: dict[str, int]
+    domains: dict[str, int]
+    n_calibration: int
+    smallest_p: float
+    threshold: float
+    false_alarm_rate: float
+    guaranteed_false_alarm_rate: float
+    reference_use: str
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    estimate: dict[str, Any] | None = field(default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as values that JSON can hold."""
+        return {**asdict(self), "notes": list(self.notes)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild a summary from ``to_json``; keys it does not know are left out."""
+        names = {item.name for item in fields(cls)}
+        known = {name: value for name, value in values.items() if name in names}
+        return cls(**{**known, "notes": tuple(known.get("notes", ()))})
+
+
+@dataclass(frozen=True)
+class ScoredBatch:
+    """Scores of some rows.
+
+    Attributes
+    ----------
+    score : float64 array of shape (n_rows,)
+        Anomaly score; higher = more anomalous.
+    p_value : float64 array of shape (n_rows,)
+        Split-conformal p-value.
+    flagged : bool array of shape (n_rows,)
+        Score above the threshold.
+    contributions : float array of shape (n_rows, n_columns) or None
+        Contribution of each column of the table to the score; None if they were not asked for.
+    """
+
+    score: NDArray[np.float64]
+    p_value: NDArray[np.float64]
+    flagged: BoolArray
+    contributions: FloatArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+
+class TableModel:
+    """A fitted detector for tables: schema, preprocessing, detector and what the fit said.
+
+    Parameters
+    ----------
+    schema : TableSchema
+        Columns and roles that a table must have.
+    preprocessor : TablePreprocessor
+        Fitted preprocessing.
+    detector : BaseDetector
+        Fitted and calibrated detector.
+    summary : FitSummary
+        What the fit was made from.
+    """
+
+    def __init__(
+        self,
+        schema: TableSchema,
+        preprocessor: TablePreprocessor,
+        detector: BaseDetector,
+        summary: FitSummary,
+    ) -> None:
+        self.schema = schema
+        self.preprocessor = preprocessor
+        self.detector = detector
+        self.summary = summary
+
+    @classmethod
+    def fit(
+        cls, table: Table, detector: BaseDetector, *, preprocessor: TablePreprocessor | None = None
+    ) -> TableModel:
+        """Fit preprocessing and detector, and calibrate on rows that neither has seen.
+
+        Parameters
+        ----------
+        table : Table
+            Rows with their labels; a table without labels is taken as all normal.
+        detector : BaseDetector
+            Unfitted; it is cloned. Its ``calibration_fraction`` of the normals (and of each known kind) is
+            held back, by group where the table has groups.
+        preprocessor : TablePreprocessor or None
+            Unfitted; it is cloned. None: the defaults.
+
+        Returns
+        -------
+        TableModel
+
+        Raises
+        ------
+        InputError
+            If there are fewer than two normals, or the table or a parameter cannot be used.
+        """
+        started = time.perf_counter()
+        if not detector.calibration_fraction > 0:
+            raise ParameterError(
+                f"{type(detector).__name__}: calibration_fraction must be > 0 for a table model, "
+                f"got {detector.calibration_fraction!r}; p-values need normals that are held back."
+            )
+        labels = table.labels
+        if labels.normal.sum() < 2:
+            raise LabelError(
+                f"fit needs at least 2 normal rows (one to learn from, one to calibrate on), got "
+                f"{int(labels.normal.sum())} of {len(table)}; check the kind column and the normal value."
+            )
+        held = hold_back(labels, detector.calibration_fraction, detector.seed)
+        kept = np.flatnonzero(~held)
+        prepared = TablePreprocessor() if preprocessor is None else clone(preprocessor)
+        prepared.fit(table.features[kept], labels.y[kept])
+        X = prepared.transform(table.features)
+        fitted = clone(detector).set_params(calibration_fraction=0.0)
+        fitted.fit(X[kept], **_label_arguments(labels.take(kept)))
+        fitted.set_params(calibration_fraction=detector.calibration_fraction)
+        held_labels = replace(labels.take(held), groups=None)
+        arguments = _label_arguments(held_labels)
+        arguments.pop("groups")
+        fitted.calibrate(X[held], **arguments)
+        summary = _summarise(table, labels, prepared, fitted, time.perf_counter() - started)
+        return cls(table.schema, prepared, fitted, summary)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the table's columns that contributions refer to."""
+        return self.schema.names
+
+    @property
+    def calibration(self) -> Calibration:
+        """The calibration of the detector."""
+        calibration = self.detector.calibration_
+        assert calibration is not None, "a table model is always calibrated"
+        return calibration
+
+    def score_batch(
+        self,
+        frame: pl.DataFrame,
+        domains: StrArray | None = None,
+        *,
+        threshold: float | None = None,
+        explain: bool = True,
+    ) -> ScoredBatch:
+        """Score rows that have the columns of the schema.
+
+        Parameters
+        ----------
+        frame : polars DataFrame of n_rows rows
+            The feature columns, conformed to the schema.
+        domains : str array of shape (n_rows,) or None
+            Domain of each row.
+        threshold : float or None
+            Score above which a row is flagged; None: the model's own.
+        explain : bool
+            Whether to compute the contributions too.
+
+        Returns
+        -------
+        ScoredBatch
+        """
+        return self.score_matrix(
+            self.preprocessor.transform(frame), domains, threshold=threshold, explain=explain
+        )
+
+    def score_matrix(
+        self,
+        X: FloatArray,
+        domains: StrArray | None = None,
+        *,
+        threshold: float | None = None,
+        explain: bool = True,
+    ) -> ScoredBatch:
+        """Score rows that are already preprocessed; arguments as in ``score_batch``.
+
+        Parameters
+        ----------
+        X : float array of shape (n_rows, n_features)
+            What ``preprocessor.transform`` gave.
+        domains : str array of shape (n_rows,) or None
+            Domain of each row.
+        threshold : float or None
+            Score above which a row is flagged; None: the model's own.
+        explain : bool
+            Whether to compute the contributions too.
+
+        Returns
+        -------
+        ScoredBatch
+        """
+        contributions: FloatArray | None = None
+        if explain:
+            score, by_feature = self.detector.score_and_explain(X, domains=domains)
+            contributions = self.preprocessor.fold(by_feature)
+        else:
+            score = self.detector.decision_function(X, domains=domains)
+        limit = self.calibration.threshold if threshold is None else threshold
+        return ScoredBatch(score, self.calibration.p_values(score), score > limit, contributions)
+
+    def score_table(self, table: Table, *, explain: bool = False) -> ScoredBatch:
+        """Score a table in memory.
+
+        Parameters
+        ----------
+        table : Table
+            Rows with the columns of the schema.
+        explain : bool
+            Whether to compute the contributions too.
+
+        Returns
+        -------
+        ScoredBatch
+        """
+        return self.score_batch(table.features, table.domains, explain=explain)
+
+    def adapt(self, references: Table) -> TableModel:
+        """Return a model conditioned on reference normals of new domains; this one stays as it is.
+
+        Parameters
+        ----------
+        references : Table
+            Rows known to be normal, conformed to the schema. Rows that carry a label must be normal.
+
+        Returns
+        -------
+        TableModel
+            It shares the preprocessing and keeps the calibration.
+
+        Raises
+        ------
+        LabelError
+            If a row is labelled as an anomaly.
+        """
+        if references.y is not None and (references.y == 1).any():
+            row = int(np.flatnonzero(references.y == 1)[0])
+            raise LabelError(
+                f"adapt: references must be normal, but row {row} is labelled as an anomaly "
+                f"({int((references.y == 1).sum())} such rows); leave them out."
+            )
+        X = self.preprocessor.transform(references.features)
+        adapted = self.detector.adapt(X, domains=references.domains)
+        return TableModel(self.schema, self.preprocessor, adapted, self.summary)
+
+    def to_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return everything but the detector: JSON values, and arrays by name."""
+        values, arrays = self.preprocessor.to_state()
+        return (
+            {"schema": self.schema.to_json(), "preprocessor": values, "summary": self.summary.to_json()},
+            arrays,
+        )
+
+    @classmethod
+    def from_state(
+        cls, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], detector: BaseDetector
+    ) -> TableModel:
+        """Rebuild a model from ``to_state`` and its detector.
+
+        Parameters
+        ----------
+        values : mapping
+            The JSON values.
+        arrays : mapping of str to ndarray
+            The arrays.
+        detector : BaseDetector
+            The fitted detector.
+
+        Returns
+        -------
+        TableModel
+
+        Raises
+        ------
+        SchemaError
+            If detector and preprocessing do not fit together.
+        """
+        preprocessor = TablePreprocessor.from_state(values["preprocessor"], arrays)
+        n_features = len(preprocessor.feature_names_out_)
+        if detector.n_features_in_ != n_features:
+            raise SchemaError(
+                f"the model's detector takes {detector.n_features_in_} features but its preprocessing "
+                f"makes {n_features}; the model directory mixes two models, fit it again."
+            )
+        return cls(
+            TableSchema.from_json(values["schema"]),
+            preprocessor,
+            detector,
+            FitSummary.from_json(values["summary"]),
+        )
+
+
+def _label_arguments(labels: Labels) -> dict[str, Any]:
+    return {"y": labels.y, "kinds": labels.kinds, "domains": labels.domains, "groups": labels.groups}
+
+
+def _summarise(
+    table: Table, labels: Labels, preprocessor: TablePreprocessor, detector: BaseDetector, seconds: float
+) -> FitSummary:
+    calibration = detector.calibration_
+    assert calibration is not None
+    n_calibration = len(calibration.normal_scores)
+    notes = [*table.notes, *preprocessor.notes_]
+    if table.y is None:
+        notes.append("no kind or label column was named: all rows are taken as normal")
+    if calibration.smallest_p > detector.false_alarm_rate:
+        notes.append(
+            f"{n_calibration} calibration normals cannot promise a false-alarm rate of "
+            f"{detector.false_alarm_rate:g}; the threshold is their largest score, which promises "
+            f"{calibration.smallest_p:.3g}"
+        )
+    return FitSummary(
+        detector=detector_name(detector),
+        n_rows=len(table),
+        n_normals=int(labels.normal.sum()),
+        n_unlabelled=int((labels.y == -1).sum()),
+        n_columns=len(table.schema),
+        n_features=detector.n_features_in_,
+        kinds=_counts(labels.kinds[labels.anomaly]),
+        domains=_counts(labels.domains[labels.domains != UNNAMED_DOMAIN]),
+        n_calibration=n_calibration,
+        smallest_p=float(calibration.smallest_p),
+        threshold=float(calibration.threshold),
+        false_alarm_rate=float(detector.false_alarm_rate),
+        guaranteed_false_alarm_rate=float(calibration.guaranteed_false_alarm_rate),
+        reference_use=detector.reference_use,
+        notes=tuple(dict.fromkeys(notes)),
+        seconds=seconds,
+    )
+
+
+def detector_name(detector: BaseDetector) -> str:
+    """Return the catalogue's name of a detector, or its class name if it is not in there."""
+    for name, cls in DETECTORS.items():
+        if type(detector) is cls:
+            return name
+    return type(detector).__name__
+
+
+def _counts(names: StrArray) -> dict[str, int]:
+    values, counts = np.unique(names, return_counts=True)
+    return {str(value): int(count) for value, count in zip(values, counts, strict=True)}
