@@ -1,0 +1,7 @@
+"""Reading tables, their schemas, and preprocessing."""
+
+from unseen.data.reading import TableBatch, read_table, scan_table
+from unseen.data.schema import ColumnRoles, TableSchema
+from unseen.data.tables import Table, concat
+
+__all__ = ["ColumnRoles", "Table", "TableBatch", "TableSchema", "concat", "read_table", "scan_table"]

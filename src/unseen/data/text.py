@@ -1,0 +1,341 @@
+"""CSV and TSV files as a stream of batches with bounded memory.
+
+The file is cut into blocks of whole records (a line break inside quotes is not a cut); each block is
+parsed at once with the numeric columns as float64. Only where that fails is a block parsed again as text,
+header rows repeated in mid-file are left out, and columns that hold something else than numbers stay text
+for the caller to judge.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv
+
+from unseen.data.sources import ColumnHint, RawBatch, clean_names, regular_batches
+from unseen.errors import ReadError
+
+MISSING_CELLS = (
+    "",
+    "NaN",
+    "nan",
+    "NAN",
+    "NA",
+    "N/A",
+    "n/a",
+    "<NA>",
+    "null",
+    "NULL",
+    "Null",
+    "None",
+    "none",
+    "?",
+    "-",
+)
+"""Cells of a numeric column that mean "not known"."""
+
+_CHUNK = 8 << 20
+_LONGEST_RECORD = 64 << 20
+_DELIMITERS = (",", ";", "\t", "|")
+
+
+class TextSource:
+    """One CSV or TSV file, plain or compressed.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    compression : {"gzip", "zstd"} or None
+        How it is compressed.
+    tab : bool
+        Whether cells are parted by tabs; otherwise the header line decides between ``, ; tab |``.
+    encoding : str
+        Character encoding.
+    """
+
+    def __init__(self, path: Path, compression: str | None, *, tab: bool, encoding: str = "utf-8") -> None:
+        self.file = str(path)
+        self._path = path
+        self._compression = compression
+        try:
+            self._encoding = codecs.lookup(encoding).name
+        except LookupError as error:
+            raise ReadError(f"{path}: there is no character encoding called {encoding!r}.") from error
+        header, _ = self._header_and_blocks()
+        self._delimiter = "\t" if tab else _delimiter(header)
+        self._raw_names = _cells(header, self._delimiter)
+        self.columns, self.repeats, self.notes = clean_names(self._raw_names, self.file)
+
+    def hints(self) -> dict[str, ColumnHint]:
+        """Guess from the first block: numeric if every cell there is a number or missing."""
+        for batch in self.batches(self.columns, self.columns, 1 << 30):
+            dtypes = dict(zip(self.columns, batch.frame.dtypes, strict=True))
+            return {name: "numeric" if dtype == pl.Float64 else "text" for name, dtype in dtypes.items()}
+        return dict.fromkeys(self.columns, "text")
+
+    def batches(
+        self, columns: Sequence[str], numeric: Collection[str], batch_rows: int
+    ) -> Iterator[RawBatch]:
+        """Yield the columns in batches; see :class:`unseen.data.sources.TableSource`."""
+        return regular_batches(self._parsed_blocks(list(columns), frozenset(numeric)), batch_rows)
+
+    # ---------------------------------------------------------------- parsing
+    def _parsed_blocks(self, columns: list[str], numeric: frozenset[str]) -> Iterator[RawBatch]:
+        _, blocks = self._header_and_blocks()
+        first_record, repeated = 1, 0
+        for block in blocks:
+            frame = self._typed(block, columns, numeric)
+            n_records = 0 if frame is None else frame.height
+            if frame is not None and not self._may_repeat_header(block):
+                yield RawBatch(frame, first_record)
+            else:
+                batch, n_records = self._careful(block, columns, numeric, first_record)
+                repeated += n_records - batch.frame.height
+                yield batch
+            first_record += n_records
+        if repeated:
+            note = f"{self.file}: left out {repeated} header row(s) repeated among the data."
+            if note not in self.notes:
+                self.notes.append(note)
+
+    def _typed(self, block: bytes, columns: list[str], numeric: frozenset[str]) -> pl.DataFrame | None:
+        """Parse numeric columns as float64; None if that cannot be done."""
+        types = {name: pa.float64() if name in numeric else pa.string() for name in columns}
+        try:
+            return _to_polars(self._parse(block, types))
+        except pa.ArrowInvalid:
+            return None
+
+    def _careful(
+        self, block: bytes, columns: list[str], numeric: frozenset[str], first_record: int
+    ) -> tuple[RawBatch, int]:
+        self._check_characters(block, first_record)
+        try:
+            table = self._parse(block, {name: pa.string() for name in self.columns})
+        except pa.ArrowInvalid as error:
+            raise self._ragged(block, first_record, error) from error
+        frame = _to_polars(table)
+        names = [name.strip() for name in self._raw_names]
+        is_header = frame.select(
+            pl.all_horizontal(
+                pl.col(column).str.strip_chars() == name
+                for column, name in zip(self.columns, names, strict=True)
+            )
+        ).to_series()
+        records = None
+        n_records = frame.height
+        if is_header.any():
+            keep = ~is_header.to_numpy()
+            records = first_record + np.flatnonzero(keep)
+            frame = frame.filter(pl.Series(keep))
+        parsed = [
+            numbers
+            if name in numeric and (numbers := parse_numbers(frame[name])) is not None
+            else frame[name]
+            for name in columns
+        ]
+        return RawBatch(pl.DataFrame(parsed), first_record, records), n_records
+
+    def _parse(self, block: bytes, types: dict[str, Any]) -> Any:
+        quoted = b'"' in block
+        return pyarrow.csv.read_csv(
+            pa.BufferReader(block),
+            read_options=pyarrow.csv.ReadOptions(column_names=self.columns),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=quoted),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=types, include_columns=list(types), null_values=list(MISSING_CELLS)
+            ),
+        )
+
+    def _may_repeat_header(self, block: bytes) -> bool:
+        """Whether the header's first named cell occurs at the start of a line of the block."""
+        name = self._raw_names[0].encode()
+        starts = (name, b'"' + name)
+        return bool(name.strip()) and (
+            block.startswith(starts) or any(b"\n" + start in block for start in starts)
+        )
+
+    def _ragged(self, block: bytes, first_record: int, error: Exception) -> ReadError:
+        found: list[Any] = []
+
+        def note(row: Any) -> str:
+            found.append(row)
+            return "skip"
+
+        try:
+            pyarrow.csv.read_csv(
+                pa.BufferReader(block),
+                read_options=pyarrow.csv.ReadOptions(column_names=self.columns, use_threads=False),
+                parse_options=pyarrow.csv.ParseOptions(
+                    delimiter=self._delimiter, newlines_in_values=b'"' in block, invalid_row_handler=note
+                ),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types={name: pa.string() for name in self.columns}
+                ),
+            )
+        except pa.ArrowInvalid:
+            found.clear()
+        if not found:
+            return ReadError(f"{self.file}: cannot be parsed from row {first_record} on: {_one_line(error)}")
+        row = found[0]
+        where = "" if row.number is None else f" row {first_record + row.number - 1}"
+        return ReadError(
+            f"{self.file}:{where} has {row.actual_columns} cells, "
+            f"but the header has {row.expected_columns} columns."
+        )
+
+    # ----------------------------------------------------------------- blocks
+    def _header_and_blocks(self) -> tuple[str, Iterator[bytes]]:
+        blocks = self._blocks()
+        for block in blocks:
+            stripped = block.lstrip(b"\r\n \t")
+            if not stripped:
+                continue
+            end = _first_record_end(stripped)
+            self._check_characters(stripped[:end], 0)
+            header = stripped[:end].decode("utf-8")
+            if "\x00" in header:
+                raise ReadError(f"{self.file}: is not a text table (it holds zero bytes).")
+            rest = stripped[end:]
+            return header, chain([rest] if rest.strip() else [], blocks)
+        raise ReadError(f"{self.file}: the file holds no header and no rows.")
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Yield blocks of whole records as UTF-8."""
+        carry = b""
+        for chunk in self._chunks():
+            carry += chunk
+            cut = _last_record_end(carry)
+            if cut == 0 and len(carry) > _LONGEST_RECORD:
+                cut = carry.rfind(b"\n") + 1
+                if cut == 0:
+                    raise ReadError(
+                        f"{self.file}: has no line break in {_LONGEST_RECORD >> 20} MiB; not a text table?"
+                    )
+            if cut:
+                yield carry[:cut]
+                carry = carry[cut:]
+        if carry.strip():
+            yield carry
+
+    def _chunks(self) -> Iterator[bytes]:
+        """Yield the decompressed content as UTF-8 without a byte order mark."""
+        raw = self._decompressed()
+        if self._encoding == "utf-8":
+            first = next(raw, b"")
+            if first[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                raise ReadError(f"{self.file}: is UTF-16 text; save it as UTF-8 or give encoding='utf-16'.")
+            yield first.removeprefix(codecs.BOM_UTF8)
+            yield from raw
+            return
+        decoder = codecs.getincrementaldecoder(self._encoding)()
+        try:
+            for chunk in raw:
+                yield decoder.decode(chunk).encode("utf-8")
+            yield decoder.decode(b"", final=True).encode("utf-8")
+        except UnicodeError as error:
+            raise ReadError(f"{self.file}: is not {self._encoding} text: {_one_line(error)}") from error
+
+    def _decompressed(self) -> Iterator[bytes]:
+        try:
+            with pa.OSFile(str(self._path), "rb") as stream:
+                opened = pa.CompressedInputStream(stream, self._compression) if self._compression else stream
+                while chunk := opened.read(_CHUNK):
+                    yield chunk
+        except OSError as error:
+            what = f"damaged or truncated {self._compression} data" if self._compression else "cannot be read"
+            raise ReadError(f"{self.file}: {what}: {_one_line(error)}") from error
+
+    def _check_characters(self, block: bytes, first_record: int) -> None:
+        try:
+            block.decode("utf-8")
+        except UnicodeDecodeError as error:
+            record = first_record + block.count(b"\n", 0, error.start)
+            where = "in the header" if record == 0 else f"near row {record}"
+            raise ReadError(
+                f"{self.file}: is not UTF-8 text: byte 0x{block[error.start]:02x} {where}; "
+                "save it as UTF-8 or give its encoding (for instance cp1252)."
+            ) from error
+
+
+def parse_numbers(series: pl.Series) -> pl.Series | None:
+    """Return a text column as Float64 with missing cells null, or None if a cell is not a number.
+
+    Parameters
+    ----------
+    series : polars.Series of String
+        Cells; surrounding white space does not matter.
+
+    Returns
+    -------
+    polars.Series of Float64, or None
+    """
+    numbers, bad = split_numbers(series)
+    return None if bad.any() else numbers
+
+
+def split_numbers(series: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return a text column as Float64 (null where it is no number) and which cells are text.
+
+    Parameters
+    ----------
+    series : polars.Series of String
+        Cells.
+
+    Returns
+    -------
+    numbers : polars.Series of Float64
+    bad : polars.Series of Boolean
+        Cells that are neither a number nor one of :data:`MISSING_CELLS`.
+    """
+    text = series.str.strip_chars()
+    numbers = text.cast(pl.Float64, strict=False)
+    bad = numbers.is_null() & text.is_not_null() & ~text.is_in(MISSING_CELLS)
+    return numbers, bad
+
+
+def _to_polars(table: Any) -> pl.DataFrame:
+    frame = pl.from_arrow(table, rechunk=True)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _delimiter(header: str) -> str:
+    outside = "".join(header.split('"')[::2])
+    counts = [outside.count(delimiter) for delimiter in _DELIMITERS]
+    return _DELIMITERS[counts.index(max(counts))]
+
+
+def _cells(header: str, delimiter: str) -> list[str]:
+    return next(csv.reader([header.rstrip("\r\n")], delimiter=delimiter, skipinitialspace=True))
+
+
+def _first_record_end(block: bytes) -> int:
+    end = block.find(b"\n") + 1
+    while end and block.count(b'"', 0, end) % 2:
+        end = block.find(b"\n", end) + 1
+    return end or len(block)
+
+
+def _last_record_end(block: bytes) -> int:
+    """Position after the last line break that is not inside quotes; 0 if there is none."""
+    end = block.rfind(b"\n") + 1
+    if end == 0 or block.count(b'"', 0, end) % 2 == 0:
+        return end
+    content = np.frombuffer(block, dtype=np.uint8)
+    quotes, breaks = np.flatnonzero(content == ord('"')), np.flatnonzero(content == ord("\n"))
+    outside = breaks[np.searchsorted(quotes, breaks) % 2 == 0]
+    return int(outside[-1]) + 1 if len(outside) else 0
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
