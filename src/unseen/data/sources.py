@@ -104,7 +104,9 @@ def is_table_file(path: Path) -> bool:
     return not path.name.startswith((".", "_")) and _suffixes(path)[0] in known
 
 
-def open_source(path: Path, encoding: str = "utf-8") -> TableSource:
+def open_source(
+    path: Path, encoding: str = "utf-8", column_names: Sequence[str] | None = None
+) -> TableSource:
     """Open a table file by its suffix; other names by their first bytes, else as text.
 
     Parameters
@@ -113,6 +115,8 @@ def open_source(path: Path, encoding: str = "utf-8") -> TableSource:
         The file.
     encoding : str
         Character encoding of text files.
+    column_names : sequence of str or None
+        Names of the columns of a text file without a header line; None if its first line names them.
 
     Returns
     -------
@@ -138,7 +142,7 @@ def open_source(path: Path, encoding: str = "utf-8") -> TableSource:
         return ParquetSource(path)
     if suffix in ARROW_SUFFIXES or (suffix not in TEXT_SUFFIXES and head[:6] == b"ARROW1"):
         return ArrowSource(path)
-    return TextSource(path, compression, tab=suffix == ".tsv", encoding=encoding)
+    return TextSource(path, compression, tab=suffix == ".tsv", encoding=encoding, column_names=column_names)
 
 
 def clean_names(raw: Sequence[str], file: str) -> tuple[tuple[str, ...], dict[str, str], list[str]]:

@@ -60,10 +60,21 @@ class TextSource:
         Whether cells are parted by tabs; otherwise the header line decides between ``, ; tab |``.
     encoding : str
         Character encoding.
+    column_names : sequence of str or None
+        Names of the columns of a file without a header line; None if its first line names them.
     """
 
-    def __init__(self, path: Path, compression: str | None, *, tab: bool, encoding: str = "utf-8") -> None:
+    def __init__(
+        self,
+        path: Path,
+        compression: str | None,
+        *,
+        tab: bool,
+        encoding: str = "utf-8",
+        column_names: Sequence[str] | None = None,
+    ) -> None:
         self.file = str(path)
+        self._given_names = None if column_names is None else list(column_names)
         self._path = path
         self._compression = compression
         try:
@@ -72,7 +83,7 @@ class TextSource:
             raise ReadError(f"{path}: there is no character encoding called {encoding!r}.") from error
         header, _ = self._header_and_blocks()
         self._delimiter = "\t" if tab else _delimiter(header)
-        self._raw_names = _cells(header, self._delimiter)
+        self._raw_names = self._given_names or _cells(header, self._delimiter)
         self.columns, self.repeats, self.notes = clean_names(self._raw_names, self.file)
 
     def hints(self) -> dict[str, ColumnHint]:
@@ -205,7 +216,7 @@ class TextSource:
             header = stripped[:end].decode("utf-8")
             if "\x00" in header:
                 raise ReadError(f"{self.file}: is not a text table (it holds zero bytes).")
-            rest = stripped[end:]
+            rest = stripped if self._given_names else stripped[end:]
             return header, chain([rest] if rest.strip() else [], blocks)
         raise ReadError(f"{self.file}: the file holds no header and no rows.")
 
