@@ -1,7 +1,17 @@
 """Reading tables, their schemas, and preprocessing."""
 
+from unseen.data.preprocessing import TablePreprocessor
 from unseen.data.reading import TableBatch, read_table, scan_table
 from unseen.data.schema import ColumnRoles, TableSchema
 from unseen.data.tables import Table, concat
 
-__all__ = ["ColumnRoles", "Table", "TableBatch", "TableSchema", "concat", "read_table", "scan_table"]
+__all__ = [
+    "ColumnRoles",
+    "Table",
+    "TableBatch",
+    "TablePreprocessor",
+    "TableSchema",
+    "concat",
+    "read_table",
+    "scan_table",
+]
