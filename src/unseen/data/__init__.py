@@ -2,6 +2,7 @@
 
 from unseen.data.preprocessing import TablePreprocessor
 from unseen.data.reading import TableBatch, read_table, scan_table
+from unseen.data.sample import load_sample, sample_citation, sample_path
 from unseen.data.schema import ColumnRoles, TableSchema
 from unseen.data.tables import Table, concat
 
@@ -12,6 +13,9 @@ __all__ = [
     "TablePreprocessor",
     "TableSchema",
     "concat",
+    "load_sample",
     "read_table",
+    "sample_citation",
+    "sample_path",
     "scan_table",
 ]

@@ -91,7 +91,9 @@ def _scaled_rows(shares: NDArray[np.float64], n_rows: int, scale: CategoryScale)
     if scale == "none":
         return one_hot.astype(np.float32)
     if scale == "balanced":
-        differ = max(1.0 - float(np.sum(shares**2)), 1.0 / n_rows)
-        return ((one_hot - shares) / np.sqrt(differ)).astype(np.float32)
-    smoothed = (shares * n_rows + 0.5) / (n_rows + 1.0)
-    return ((one_hot - shares) / np.sqrt(smoothed * (1.0 - smoothed))).astype(np.float32)
+        spreads = np.full(len(shares), np.sqrt(max(1.0 - float(np.sum(shares**2)), 1.0 / n_rows)))
+    else:
+        smoothed = (shares * n_rows + 0.5) / (n_rows + 1.0)
+        spreads = np.sqrt(smoothed * (1.0 - smoothed))
+    scaled: NDArray[np.float64] = np.divide(one_hot - shares, spreads)
+    return scaled.astype(np.float32)
