@@ -12,6 +12,8 @@ saving lives in this class, and nobody inherits more than two deep. A method imp
     Contribution of each feature to each row's score.
 ``_adapt(V_ref, domains)``
     Optional: take references in beyond what the view does with them.
+``_check_fitted_values()``
+    Optional: refuse fitted values from a file that do not fit together.
 ``_score_and_explain(V, domains)``
     Optional: both at once, for methods whose scores and contributions share work.
 """
@@ -98,8 +100,11 @@ class BaseDetector(BaseEstimator, ABC):  # type: ignore[misc]
         """Score the viewed rows and split each score over the features; override where they share work."""
         return self._score(V, domains), self._explain(V, domains)
 
-    def _adapt(self, V_ref: FloatArray, domains: StrArray) -> None:  # noqa: B027 - optional hook
+    def _adapt(self, V_ref: FloatArray, domains: StrArray) -> None:
         """Take references in; must not change arrays in place."""
+
+    def _check_fitted_values(self) -> None:
+        """Raise ValueError if fitted values that were read from a file do not fit together."""
 
     @abstractmethod
     def _check_parameters(self) -> None:

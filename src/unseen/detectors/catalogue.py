@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from unseen.detectors.anomaly_aware_vae import AnomalyAwareVAE
 from unseen.detectors.base import BaseDetector
 from unseen.detectors.baselines.isolation_forest import IsolationForest
 from unseen.detectors.baselines.k_nearest_neighbours import KNearestNeighbours
 from unseen.detectors.baselines.mahalanobis import Mahalanobis
+from unseen.detectors.baselines.vae import VAE
 
 DETECTORS: dict[str, type[BaseDetector]] = {
+    "anomaly-aware-vae": AnomalyAwareVAE,
+    "vae": VAE,
     "k-nearest-neighbours": KNearestNeighbours,
     "mahalanobis": Mahalanobis,
     "isolation-forest": IsolationForest,

@@ -3,5 +3,6 @@
 from unseen.detectors.baselines.isolation_forest import IsolationForest
 from unseen.detectors.baselines.k_nearest_neighbours import KNearestNeighbours
 from unseen.detectors.baselines.mahalanobis import Mahalanobis
+from unseen.detectors.baselines.vae import VAE
 
-__all__ = ["IsolationForest", "KNearestNeighbours", "Mahalanobis"]
+__all__ = ["VAE", "IsolationForest", "KNearestNeighbours", "Mahalanobis"]

@@ -112,6 +112,17 @@ class IsolationForest(BaseDetector):
         check_int(self, "n_trees", self.n_trees, minimum=1)
         check_int(self, "max_samples", self.max_samples, minimum=1)
 
+    def _check_fitted_values(self) -> None:
+        n_nodes = len(self.features_)
+        shapes = (self.cuts_.shape, self.path_lengths_.shape, self.children_.shape)
+        if shapes != ((n_nodes,), (n_nodes,), (n_nodes, 2)) or len(self.roots_) == 0:
+            raise ValueError("the trees' arrays differ in length")
+        nodes = np.concatenate([self.roots_.ravel(), self.children_.ravel()])
+        if nodes.min() < 0 or nodes.max() >= n_nodes or not 0 <= self.depth_ <= n_nodes:
+            raise ValueError("the trees point to nodes that do not exist")
+        if self.features_.min() < 0 or self.features_.max() >= self.n_features_in_:
+            raise ValueError("the trees split on features that do not exist")
+
     def _fit(self, V: FloatArray, labels: Labels) -> None:
         normals = V[labels.normal].astype(np.float32)
         n_samples = min(self.max_samples, len(normals))

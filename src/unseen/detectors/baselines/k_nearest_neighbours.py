@@ -119,12 +119,23 @@ class KNearestNeighbours(BaseDetector):
         if self.max_bank_rows is not None:
             check_int(self, "max_bank_rows", self.max_bank_rows, minimum=1)
 
+    def _check_fitted_values(self) -> None:
+        offsets, n_features = self.reference_offsets_, self.n_features_in_
+        shapes = (self.bank_.shape[1:], self.reference_rows_.shape[1:], self.centre_.shape)
+        if shapes != ((n_features,),) * 3 or len(self.bank_) == 0:
+            raise ValueError("the bank and the references differ in their number of features")
+        ends = offsets.tolist()[:1] + offsets.tolist()[-1:]
+        if len(offsets) != len(self.reference_domains_) + 1 or ends != [0, len(self.reference_rows_)]:
+            raise ValueError("the references do not add up")
+        if (np.diff(offsets) < 1).any():
+            raise ValueError("a domain has no references")
+
     def _fit(self, V: FloatArray, labels: Labels) -> None:
         rows = np.flatnonzero(labels.normal)
         if self.max_bank_rows is not None and len(rows) > self.max_bank_rows:
             draw = np.random.default_rng(self.seed)
             rows = np.sort(draw.choice(rows, self.max_bank_rows, replace=False))
-        self.bank_ = V[rows]
+        self.bank_ = np.ascontiguousarray(V[rows])
         self.centre_ = self.bank_.mean(axis=0, dtype=np.float64)
         self.reference_domains_ = np.array([], dtype=np.str_)
         self.reference_rows_ = self.bank_[:0]

@@ -115,9 +115,17 @@ class Mahalanobis(BaseDetector):
         check_choice(self, "shrinkage", self.shrinkage, SHRINKAGES)
         check_real(self, "reference_prior", self.reference_prior, minimum=0, open_minimum=True)
 
+    def _check_fitted_values(self) -> None:
+        n_moments, n_features = len(self.domains_) + 1, self.n_features_in_
+        square = (n_features, n_features)
+        if self.means_.shape != (n_moments, n_features) or self.covariances_.shape != (1, *square):
+            raise ValueError("the means and covariances are not those of the domains and features")
+        if self.precisions_.shape != (n_moments, *square):
+            raise ValueError("the precisions are not those of the domains and features")
+
     def _fit(self, V: FloatArray, labels: Labels) -> None:
         normals = V[labels.normal].astype(np.float64)
-        covariance = floored(shrunk_covariance(normals, self.shrinkage))
+        covariance = np.ascontiguousarray(floored(shrunk_covariance(normals, self.shrinkage)))
         self.domains_ = np.array([], dtype=np.str_)
         self.means_ = normals.mean(axis=0)[None, :]
         self.covariances_ = covariance[None, :, :]
@@ -245,4 +253,4 @@ def _inverse(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     """Inverse of a symmetric positive definite matrix, exactly symmetric."""
     factor = cho_factor(covariance, lower=True)
     inverse = np.asarray(cho_solve(factor, np.eye(len(covariance))))
-    return np.asarray((inverse + inverse.T) / 2)
+    return np.ascontiguousarray((inverse + inverse.T) / 2)
