@@ -14,7 +14,7 @@ import polars as pl
 from unseen.data.conforming import as_text, bad_cell, check_columns, conform, split_truths
 from unseen.data.labelling import RowLabels, join_labels, read_labels
 from unseen.data.schema import ColumnRoles, ColumnType, TableSchema, listed
-from unseen.data.sources import RawBatch, TableSource
+from unseen.data.sources import ColumnHint, RawBatch, TableSource
 from unseen.data.text import TextSource, split_numbers
 from unseen.errors import ReadError, SchemaError
 
@@ -59,12 +59,13 @@ def infer_files(
     ReadError
         If there are no rows.
     """
-    names, unusable = _feature_columns(sources, roles)
+    hints = [source.hints() for source in sources]
+    names, unusable = _feature_columns(sources, hints, roles)
     notes = [f"columns of dates, lists or bytes are not used: {listed(unusable)}."] if unusable else []
     numeric = {
         name
         for name in names
-        if name not in roles.categorical and all(source.hints()[name] == "numeric" for source in sources)
+        if name not in roles.categorical and all(hint[name] == "numeric" for hint in hints)
     }
     pieces, labels = _read(sources, roles, names, numeric, limit)
     types = {name: _settle(name, pieces, roles) for name in names}
@@ -86,7 +87,9 @@ def infer_files(
     return schema, features, labels, notes
 
 
-def _feature_columns(sources: Sequence[TableSource], roles: ColumnRoles) -> tuple[list[str], list[str]]:
+def _feature_columns(
+    sources: Sequence[TableSource], hints: Sequence[dict[str, ColumnHint]], roles: ColumnRoles
+) -> tuple[list[str], list[str]]:
     first = sources[0]
     check_columns(first.file, first.columns, roles.named, "label, domain or group")
     check_columns(first.file, first.columns, roles.ignore, "ignored")
@@ -94,7 +97,7 @@ def _feature_columns(sources: Sequence[TableSource], roles: ColumnRoles) -> tupl
     candidates = [name for name in first.columns if roles.is_feature(name)]
     for source in sources[1:]:
         check_columns(source.file, source.columns, [*roles.named, *candidates], "needed")
-    unusable = [name for name in candidates if any(source.hints()[name] == "unusable" for source in sources)]
+    unusable = [name for name in candidates if any(hint[name] == "unusable" for hint in hints)]
     names = [name for name in candidates if name not in unusable]
     if not names:
         raise SchemaError(f"{first.file}: no feature column is left; it has {listed(first.columns)}.")

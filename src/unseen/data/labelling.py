@@ -16,7 +16,11 @@ from unseen.data.text import MISSING_CELLS
 from unseen.errors import LabelError
 from unseen.types import ANOMALY, NORMAL, NORMAL_KIND, UNLABELLED, StrArray
 
-_LABEL_CELLS = {"0": NORMAL, "1": ANOMALY, "-1": UNLABELLED, "false": NORMAL, "true": ANOMALY, "": UNLABELLED}
+_LABEL_WORDS = (
+    ([cell.lower() for cell in MISSING_CELLS], UNLABELLED),
+    (["false"], NORMAL),
+    (["true"], ANOMALY),
+)
 
 
 @dataclass(frozen=True)
@@ -150,25 +154,17 @@ def _resolve_kinds(cells: StrArray, roles: ColumnRoles) -> tuple[StrArray, NDArr
 
 def _codes(batch: RawBatch, column: str, file: str) -> NDArray[np.int8]:
     text = as_text(batch.frame[column]).str.to_lowercase()
-    numbers = text.cast(pl.Float64, strict=False)
-    text = (
-        as_text(pl.Series(column, numbers))
-        .to_frame()
-        .select(pl.when(pl.col(column) == "").then(pl.Series("raw", text)).otherwise(pl.col(column)))
-        .to_series()
-    )
-    missing = [cell.lower() for cell in MISSING_CELLS]
-    text = text.replace(missing, [""] * len(missing))
-    codes = text.replace_strict(
-        list(_LABEL_CELLS), list(_LABEL_CELLS.values()), default=None, return_dtype=pl.Int8
-    )
-    if codes.null_count():
-        row = codes.is_null().arg_true()[0]
+    numbers = text.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy(writable=True)
+    for cells, code in _LABEL_WORDS:
+        numbers[text.is_in(cells).to_numpy()] = code
+    bad = ~np.isin(numbers, (NORMAL, ANOMALY, UNLABELLED))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
         raise LabelError(
             f"{file}: row {batch.record(row)}, column {column!r}: a label must be 0 (normal), 1 (anomaly), "
             f"-1 or empty (unlabelled), got {batch.frame[column][row]!r}; names belong in the kind column."
         )
-    return codes.to_numpy().astype(np.int8)
+    return numbers.astype(np.int8)
 
 
 def _check_agreement(

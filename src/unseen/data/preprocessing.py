@@ -40,9 +40,10 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
     standardise : bool
         Whether to standardise numeric columns.
     scale_categories : {"standardise", "balanced", "none"}
-        ``standardise``: each one-hot feature to mean 0 and standard deviation 1 over normals (a rare
-        category then lies far out); ``balanced``: all features of a column by one factor, so that two
-        random normals differ as much in it as in a standardised numeric column; ``none``: 0 and 1.
+        ``none``: 0 and 1, so that no category is further out than another; ``standardise``: each one-hot
+        feature to mean 0 and standard deviation 1 over normals (a rare category then lies far out);
+        ``balanced``: all features of a column by one factor, so that two random normals differ as much in
+        it as in a standardised numeric column.
     clip : float or None
         Numeric features are cut to [-clip, clip] after standardising. None: only to ±1e15.
     max_categories : int
@@ -83,8 +84,8 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         log_skewed: bool = True,
         skewness_threshold: float = 1.0,
         standardise: bool = True,
-        scale_categories: CategoryScale = "standardise",
-        clip: float | None = None,
+        scale_categories: CategoryScale = "none",
+        clip: float | None = 10.0,
         max_categories: int = 64,
         min_category_count: int = 10,
         missing_indicator: bool = False,
