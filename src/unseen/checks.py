@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from unseen.errors import InputError, LabelError, ParameterError
-from unseen.types import ANOMALY, NORMAL, NORMAL_KIND, UNLABELLED, UNNAMED_DOMAIN, FloatArray, Labels, StrArray
+from unseen.types import (
+    ANOMALY,
+    NORMAL,
+    NORMAL_KIND,
+    UNLABELLED,
+    UNNAMED_DOMAIN,
+    FloatArray,
+    Labels,
+    StrArray,
+)
 
 _MISSING_KINDS = ("", "nan", "None", "NaN", "null")
 
@@ -82,6 +91,8 @@ def check_matrix(owner: object, X: ArrayLike, *, name: str = "X", n_features: in
     who = _owner_name(owner)
     try:
         array = np.asarray(X)
+        if array.dtype.kind == "c":
+            raise TypeError("Complex numbers have no order.")
         if array.dtype != np.float32:
             array = array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
