@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from unseen.checks import check_int, check_real
 from unseen.data import TableBatch, TableSchema, scan_table
-from unseen.errors import ParameterError, ReadError
+from unseen.data.sources import PARQUET_SUFFIXES, find_files
+from unseen.errors import InputError, ParameterError, ReadError
 from unseen.pipeline.discovery import PValueCounts
 from unseen.pipeline.score_writer import ScoreEncoder, ScoreFile, check_output_name
 from unseen.pipeline.staging import scratch, staged
@@ -169,6 +170,28 @@ def score_file(
         seconds=seconds,
         rows_per_second=tally.n_rows / seconds,
     )
+
+
+def count_rows(source: str | Path) -> int | None:
+    """Return how many rows Parquet files have by their footers, or None for other formats.
+
+    Parameters
+    ----------
+    source : str or Path
+        A file, a folder or a glob.
+
+    Returns
+    -------
+    int or None
+        None too where a file is missing or damaged; reading it will say so.
+    """
+    try:
+        files = find_files(source)
+        if any(file.suffix.lower() not in PARQUET_SUFFIXES for file in files):
+            return None
+        return sum(int(pq.read_metadata(file).num_rows) for file in files)
+    except (InputError, OSError, pa.ArrowInvalid):
+        return None
 
 
 def _scored(

@@ -352,7 +352,7 @@ class TableModel:
         SchemaError
             If detector and preprocessing do not fit together.
         """
-        preprocessor = TablePreprocessor.from_state(values["preprocessor"], arrays)
+        preprocessor = TablePreprocessor.from_state(values["preprocessor"], dict(arrays))
         n_features = len(preprocessor.feature_names_out_)
         if detector.n_features_in_ != n_features:
             raise SchemaError(

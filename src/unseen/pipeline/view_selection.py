@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from unseen.checks import check_int
+from unseen.data import Table, TablePreprocessor
 from unseen.detectors.base import BaseDetector
 from unseen.metrics.ranking import auroc
 from unseen.references import VIEWS, reference_rows
@@ -146,6 +147,27 @@ def compare_views(
     best = max(values.values())
     chosen = next(view for view, value in values.items() if value >= best - TIE)
     return ViewChoice(chosen, criterion, values)
+
+
+def compare_table_views(detector: BaseDetector, table: Table) -> ViewChoice:
+    """Compare views on the domains of a table, with the detector's own ``n_references`` and ``seed``.
+
+    Parameters
+    ----------
+    detector : BaseDetector
+        Unfitted; it is cloned.
+    table : Table
+        Training rows with domains. The preprocessing is fitted on all its normals.
+
+    Returns
+    -------
+    ViewChoice
+    """
+    labels = table.labels
+    rows = _sample(labels, np.random.default_rng(detector.seed))
+    sample, few = table.take(rows), labels.take(rows)
+    X = TablePreprocessor().fit_transform(sample, few.y)
+    return compare_views(detector, X, few, n_references=detector.n_references, seed=detector.seed)
 
 
 def _prepared(detector: BaseDetector, view: str, n_references: int, seed: int) -> BaseDetector:

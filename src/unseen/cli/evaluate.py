@@ -1,0 +1,259 @@
+"""``unseen evaluate``: how well are kinds caught that were held out, and kinds that were known?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unseen.cli import options
+from unseen.cli.console import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from unseen.detectors import BaseDetector
+    from unseen.evaluation import Results
+    from unseen.protocols import Split
+    from unseen.types import BoolArray, Labels
+
+
+def evaluate(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Table file, folder or glob with labelled rows.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for results and report.html.")],
+    test: Annotated[str | None, typer.Option("--test", help="An official test table.")] = None,
+    kind_column: options.KindColumn = None,
+    normal: options.Normal = "normal",
+    label_column: options.LabelColumn = None,
+    domain_column: options.DomainColumn = None,
+    group_column: options.GroupColumn = None,
+    ignore: options.Ignore = "",
+    categorical: options.Categorical = "",
+    encoding: options.Encoding = "utf-8",
+    detectors: Annotated[
+        str, typer.Option("--detectors", help="Names separated by commas; 'all' for every one.")
+    ] = "all",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="detector.key=value, a parameter of one detector; repeatable."),
+    ] = None,
+    shots: Annotated[
+        str, typer.Option("--shots", help="Labelled rows of each known kind, by commas.")
+    ] = "10",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds: 0, 1, ...")] = 3,
+    references: Annotated[
+        str, typer.Option("--references", help="Normals of each new domain to adapt to, by commas.")
+    ] = "0",
+    contamination: Annotated[
+        str, typer.Option("--contamination", help="Share of anomalies among training normals, by commas.")
+    ] = "0",
+    natural: Annotated[
+        bool, typer.Option("--natural", help="Natural test sets instead of as many normals as anomalies.")
+    ] = False,
+    view: Annotated[
+        str, typer.Option("--view", help="raw, residual-centre, scaled-centre, residual-nearest or auto.")
+    ] = "raw",
+    n_references: options.NReferences = 8,
+    held_out: Annotated[
+        str, typer.Option("--held-out", help="Kinds to hold out in turn, by commas; all by default.")
+    ] = "",
+    max_normals: Annotated[
+        int | None, typer.Option("--max-normals", min=1, help="Most normals to train on.")
+    ] = None,
+    false_alarm_rate: options.FalseAlarmRate = 0.01,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Worker processes; one a core.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do not go on from an earlier run in DIR.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Hold each kind out in turn and measure detectors on it; a killed run goes on where it stopped."""
+    from unseen.cli.detector_options import check_view
+    from unseen.cli.trial_progress import trial_progress
+    from unseen.data import read_table
+    from unseen.evaluation import Settings
+    from unseen.evaluation import evaluate as run
+    from unseen.reports import write_report
+
+    check_view(view, domain_column)
+    roles = options.column_roles(
+        kind=kind_column,
+        normal=normal,
+        label=label_column,
+        domain=domain_column,
+        group=group_column,
+        ignore=ignore,
+        categorical=categorical,
+    )
+    grid = SplitGrid(
+        shots=options.whole_numbers("--shots", shots),
+        references=options.whole_numbers("--references", references),
+        contamination=options.shares("--contamination", contamination),
+        seeds=range(seeds),
+        balanced=not natural,
+        held_out=options.names(held_out) or None,
+        max_normals=max_normals,
+    )
+    chosen = make_detectors(
+        detectors, settings or (), view="raw" if view == "auto" else view, n_references=n_references
+    )
+    table = read_table(file, roles, encoding=encoding)
+    test_table = None if test is None else read_table(test, schema=table.schema, encoding=encoding)
+    how = Settings(
+        view="auto" if view == "auto" else "as-given",
+        n_references=n_references,
+        false_alarm_rate=false_alarm_rate,
+    )
+    with trial_progress() as progress:
+        results = run(
+            table,
+            detectors=chosen,
+            splits=grid,
+            out=out,
+            test=test_table,
+            settings=how,
+            jobs=jobs,
+            resume=not fresh,
+            progress=progress,
+            dataset=_files(file, test),
+        )
+    page = write_report(out)
+    if as_json:
+        print_json({"dataset": results.dataset, "rows": results.rows, "report": str(page)})
+        return
+    print_results(results)
+    say(f"report: {page}")
+
+
+class SplitGrid:
+    """Leave-one-kind-out splits for every combination of shots, references and contamination.
+
+    Parameters
+    ----------
+    shots, references : sequence of int
+        See :func:`unseen.protocols.leave_one_kind_out`.
+    contamination : sequence of float
+        In [0, 0.5].
+    seeds : sequence of int
+        Seeds.
+    balanced : bool
+        Balanced or natural test sets.
+    held_out : sequence of str or None
+        Kinds to hold out; None: all.
+    max_normals : int or None
+        Most normals to train on.
+    """
+
+    def __init__(
+        self,
+        *,
+        shots: Sequence[int],
+        references: Sequence[int],
+        contamination: Sequence[float],
+        seeds: Sequence[int],
+        balanced: bool,
+        held_out: Sequence[str] | None,
+        max_normals: int | None,
+    ) -> None:
+        self.combinations = [(s, r, c) for s in shots for r in references for c in contamination]
+        self.seeds = list(seeds)
+        self.balanced = balanced
+        self.held_out = held_out
+        self.max_normals = max_normals
+
+    def __call__(self, labels: Labels, *, test_rows: BoolArray | None) -> list[Split]:
+        """Return the splits of rows with these labels."""
+        from unseen.protocols import leave_one_kind_out
+
+        return [
+            split
+            for shots, references, contamination in self.combinations
+            for split in leave_one_kind_out(
+                labels,
+                shots=shots,
+                references=references,
+                contamination=contamination,
+                seeds=self.seeds,
+                test_rows=test_rows,
+                balanced=self.balanced,
+                held_out_kinds=self.held_out,
+                max_normals=self.max_normals,
+            )
+        ]
+
+
+def make_detectors(
+    names: str, settings: Sequence[str], *, view: str, n_references: int
+) -> dict[str, BaseDetector]:
+    """Return the unfitted detectors that the options name.
+
+    Parameters
+    ----------
+    names : str
+        Comma-separated, or ``"all"``.
+    settings : sequence of str
+        ``detector.key=value`` texts.
+    view : str
+        The view of all of them.
+    n_references : int
+        References of each training domain.
+
+    Returns
+    -------
+    dict of str to BaseDetector
+
+    Raises
+    ------
+    ParameterError
+        If a detector or parameter is not known.
+    """
+    from unseen.cli.detector_options import build_detector, check_detector_names
+    from unseen.detectors import DETECTORS
+    from unseen.errors import ParameterError
+
+    chosen = list(DETECTORS) if names.strip() == "all" else check_detector_names(options.names(names))
+    own: dict[str, list[str]] = {name: [] for name in chosen}
+    for text in settings:
+        name, found, rest = text.partition(".")
+        if not found or name not in own:
+            raise ParameterError(f"--set {text}: write detector.key=value with one of {', '.join(chosen)}.")
+        own[name].append(rest)
+    return {
+        name: build_detector(name, texts, view=view, n_references=n_references) for name, texts in own.items()
+    }
+
+
+def print_results(results: Results) -> None:
+    """Print AUROC per kind, held out and known, mean and spread over seeds.
+
+    Parameters
+    ----------
+    results : Results
+        Of an evaluation.
+    """
+    from unseen.reports.entries import kinds_of, make_entries
+
+    entries = make_entries(results)
+    titles = {"held-out": "AUROC on kinds held out", "known": "AUROC on kinds that were known"}
+    for role, title in titles.items():
+        kinds = kinds_of(results, role)
+        if not kinds:
+            continue
+        rows = []
+        for entry in entries:
+            of_kind = entry.per_kind(role, "auroc")
+            cells = [
+                _cell(of_kind[kind].mean, of_kind[kind].spread) if kind in of_kind else "" for kind in kinds
+            ]
+            rows.append((entry.label, _cell(entry.mean_over_kinds(role, "auroc")), *cells))
+        print_table(("detector", "mean", *kinds), rows, title=title)
+
+
+def _cell(mean: float, spread: float = float("nan")) -> str:
+    text = f"{mean:.3f}"
+    return text if spread != spread else f"{text} ± {spread:.3f}"
+
+
+def _files(file: str, test: str | None) -> dict[str, str]:
+    named = {"name": Path(file).stem, "file": file}
+    return named if test is None else {**named, "test_file": test}

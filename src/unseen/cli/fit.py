@@ -1,0 +1,162 @@
+"""``unseen fit``: known normals and a few known kinds in, a model out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unseen.cli import options
+from unseen.cli.console import print_json, say
+
+if TYPE_CHECKING:
+    from unseen.data import Table
+    from unseen.detectors import BaseDetector
+    from unseen.pipeline import FitSummary, TableModel
+
+
+def fit(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Table file, folder or glob.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model directory to write.")],
+    kind_column: options.KindColumn = None,
+    normal: options.Normal = "normal",
+    label_column: options.LabelColumn = None,
+    domain_column: options.DomainColumn = None,
+    group_column: options.GroupColumn = None,
+    ignore: options.Ignore = "",
+    categorical: options.Categorical = "",
+    encoding: options.Encoding = "utf-8",
+    detector: Annotated[
+        str | None, typer.Option("--detector", "-d", help="See `unseen detectors`; a good one by default.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, a parameter of the detector; repeatable.")
+    ] = None,
+    view: Annotated[
+        str, typer.Option("--view", help="raw, residual-centre, scaled-centre, residual-nearest or auto.")
+    ] = "raw",
+    n_references: options.NReferences = 8,
+    false_alarm_rate: options.FalseAlarmRate = 0.01,
+    calibration_fraction: Annotated[
+        float, typer.Option("--calibration-fraction", help="Share of the rows held back for p-values.")
+    ] = 0.2,
+    seed: options.Seed = 0,
+    estimate: Annotated[
+        bool,
+        typer.Option("--estimate/--no-estimate", help="Leave known kinds out in turn to estimate recall."),
+    ] = True,
+    as_json: options.AsJson = False,
+) -> None:
+    """Learn what is normal (and from labelled anomalies where the method can) and write a model."""
+    from unseen.cli.detector_options import build_detector, check_view
+    from unseen.data import read_table
+    from unseen.persistence import save
+    from unseen.pipeline import DEFAULT_DETECTOR
+
+    check_view(view, domain_column)
+    roles = options.column_roles(
+        kind=kind_column,
+        normal=normal,
+        label=label_column,
+        domain=domain_column,
+        group=group_column,
+        ignore=ignore,
+        categorical=categorical,
+    )
+    unfitted = build_detector(
+        detector or DEFAULT_DETECTOR,
+        settings or (),
+        view="raw" if view == "auto" else view,
+        n_references=n_references,
+        false_alarm_rate=false_alarm_rate,
+        calibration_fraction=calibration_fraction,
+        seed=seed,
+    )
+    table = read_table(file, roles, encoding=encoding)
+    say(f"read {file}: {len(table):,} rows, {len(table.schema)} columns", quiet=as_json)
+    if view == "auto":
+        unfitted = _with_chosen_view(unfitted, table, quiet=as_json)
+    model = fit_and_estimate(table, unfitted, estimate=estimate)
+    save(model, out)
+    if as_json:
+        print_json({"model": str(out), **model.summary.to_json()})
+        return
+    for line in describe(model.summary):
+        say(line)
+    say(f"wrote {out}; next: unseen score {out} FILE --out scores.parquet")
+
+
+def fit_and_estimate(table: Table, detector: BaseDetector, *, estimate: bool) -> TableModel:
+    """Fit a model and add the estimate for unlabelled kinds to its summary.
+
+    Parameters
+    ----------
+    table : Table
+        Training rows.
+    detector : BaseDetector
+        Unfitted.
+    estimate : bool
+        Whether to estimate (only where there are enough known kinds).
+
+    Returns
+    -------
+    TableModel
+    """
+    from dataclasses import replace
+
+    from unseen.pipeline import TableModel
+    from unseen.pipeline.estimate import estimate_unlabelled_kinds
+
+    model = TableModel.fit(table, detector)
+    if estimate:
+        found = estimate_unlabelled_kinds(table, detector)
+        if found is not None:
+            model.summary = replace(model.summary, estimate=found.to_json())
+    return model
+
+
+def describe(summary: FitSummary) -> list[str]:
+    """Return what a fit was made from and what it promises, as lines of prose.
+
+    Parameters
+    ----------
+    summary : FitSummary
+        Of the fitted model.
+
+    Returns
+    -------
+    list of str
+    """
+    from unseen.pipeline.estimate import estimate_sentence
+
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in summary.kinds.items()) or "none"
+    lines = [
+        f"fitted {summary.detector} in {summary.seconds:.1f} s on {summary.n_normals:,} normals "
+        f"({summary.n_columns} columns, {summary.n_features} features)",
+        f"known kinds: {kinds}"
+        + (f"; unlabelled rows: {summary.n_unlabelled:,}" if summary.n_unlabelled else ""),
+    ]
+    if summary.domains:
+        lines.append(f"domains: {len(summary.domains):,}")
+    rate = f"{summary.guaranteed_false_alarm_rate:.3g}"
+    lines.append(f"threshold {summary.threshold:.6g}: at most {rate} of fresh normals are flagged")
+    held = f"{summary.n_calibration:,} normals held back"
+    lines.append(f"p-values compare with {held}; the smallest is {summary.smallest_p:.2g}")
+    if summary.estimate is not None:
+        lines.append(estimate_sentence(summary.estimate))
+    elif len(summary.kinds) < 2:
+        lines.append(
+            "no estimate for unlabelled kinds: it needs at least two known kinds to leave out in turn"
+        )
+    return [*lines, *(f"note: {note}" for note in summary.notes)]
+
+
+def _with_chosen_view(detector: BaseDetector, table: Table, *, quiet: bool) -> BaseDetector:
+    from unseen.pipeline import compare_table_views
+
+    choice = compare_table_views(detector, table)
+    values = ", ".join(f"{name} {value:.3f}" for name, value in choice.values.items())
+    say(f"view: {choice.view} by {choice.criterion}" + (f" ({values})" if values else ""), quiet=quiet)
+    chosen: BaseDetector = detector.set_params(view=choice.view)
+    return chosen

@@ -1,0 +1,147 @@
+"""``unseen score``: a model and a file in, a score for each row out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unseen.cli import options
+from unseen.cli.console import print_json, row_progress, say
+
+if TYPE_CHECKING:
+    from unseen.data import TableSchema
+    from unseen.pipeline import ScoreSummary, TableModel
+
+
+def score(
+    model: options.Model,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Table file, folder or glob to score.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .parquet or .csv.")],
+    keep: Annotated[
+        str, typer.Option("--keep", help="Input columns to carry through, separated by commas; '*' for all.")
+    ] = "",
+    references: Annotated[
+        str | None, typer.Option("--references", help="Table of rows known to be normal; see `unseen adapt`.")
+    ] = None,
+    domain_column: options.DomainColumn = None,
+    false_alarm_rate: Annotated[
+        float | None, typer.Option("--false-alarm-rate", help="Flag this share of normals at most.")
+    ] = None,
+    fdr: Annotated[
+        float | None,
+        typer.Option("--fdr", help="Flag so that at most this share of the flagged rows is normal."),
+    ] = None,
+    top_features: Annotated[
+        int, typer.Option("--top-features", min=0, help="How many columns to name a row; 0 for none.")
+    ] = 3,
+    batch_rows: Annotated[int, typer.Option("--batch-rows", min=1, help="Rows in memory together.")] = 65_536,
+    as_json: options.AsJson = False,
+) -> None:
+    """Score every row: score, p_value, flagged and the columns that say most. Memory stays bounded."""
+    from unseen.persistence import load
+    from unseen.pipeline import count_rows, score_file
+
+    fitted = load_table_model(load(model), model)
+    if references is not None:
+        fitted = adapt_to(fitted, references, domain_column, quiet=as_json)
+    with row_progress("scoring", count_rows(file)) as advance:
+        summary = score_file(
+            fitted,
+            file,
+            out,
+            schema=with_domain(fitted.schema, domain_column),
+            keep=options.names(keep),
+            top_features=top_features,
+            false_alarm_rate=false_alarm_rate,
+            false_discovery_rate=fdr,
+            batch_rows=batch_rows,
+            progress=advance,
+        )
+    if as_json:
+        print_json(summary.to_json())
+        return
+    for line in describe(summary):
+        say(line)
+
+
+def load_table_model(model: object, path: Path) -> TableModel:
+    """Return a loaded model if it scores tables, else raise ModelFormatError."""
+    from unseen.errors import ModelFormatError
+    from unseen.pipeline import TableModel
+
+    if not isinstance(model, TableModel):
+        raise ModelFormatError(
+            f"{path}: holds a bare {type(model).__name__} without a table's columns; use it from Python."
+        )
+    return model
+
+
+def with_domain(schema: TableSchema, domain: str | None) -> TableSchema:
+    """Return a schema whose domain column is ``domain``, if that is given."""
+    from dataclasses import replace
+
+    if domain is None:
+        return schema
+    return replace(schema, roles=replace(schema.roles, domain=domain))
+
+
+def adapt_to(model: TableModel, references: str, domain: str | None, *, quiet: bool) -> TableModel:
+    """Return a model adapted to a file of references, and say what that does.
+
+    Parameters
+    ----------
+    model : TableModel
+        The model.
+    references : str
+        File, folder or glob.
+    domain : str or None
+        Domain column of that file; None: the model's own.
+    quiet : bool
+        Whether stdout is for a program.
+
+    Returns
+    -------
+    TableModel
+    """
+    from unseen.data import read_table
+
+    table = read_table(references, schema=with_domain(model.schema, domain))
+    adapted = model.adapt(table)
+    n_domains = 0 if table.domains is None else len(set(table.domains.tolist()) - {""})
+    of = f"{n_domains:,} domains" if n_domains else "rows without a domain"
+    say(
+        f"{len(table):,} references for {of}; {model.summary.detector}: {model.detector.reference_use}",
+        quiet=quiet,
+    )
+    say(
+        f"p-values still compare with the {model.summary.n_calibration:,} normals held back by the fit",
+        quiet=quiet,
+    )
+    return adapted
+
+
+def describe(summary: ScoreSummary) -> list[str]:
+    """Return what came out of scoring, as lines of prose.
+
+    Parameters
+    ----------
+    summary : ScoreSummary
+        Of the run.
+
+    Returns
+    -------
+    list of str
+    """
+    share = summary.n_flagged / summary.n_rows
+    lines = [
+        f"scored {summary.n_rows:,} rows in {summary.seconds:.1f} s, {summary.rows_per_second:,.0f} a second",
+        f"flagged {summary.n_flagged:,} ({share:.2%}); rule: {summary.rule}",
+    ]
+    if summary.n_without_references:
+        lines.append(
+            f"note: {summary.n_without_references:,} rows are of domains without references; "
+            "they are seen from the pooled normals"
+        )
+    return [*lines, f"wrote {summary.out}"]
