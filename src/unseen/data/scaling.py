@@ -23,6 +23,9 @@ from unseen.types import BoolArray, IntArray
 LARGEST = 1e15
 """Largest absolute value that comes out; its square times a thousand still fits float32."""
 
+_HUGE = 1e300
+"""Values beyond it are cut to it when learning, so that no sum of two overflows."""
+
 _CHUNK_ROWS = 4096
 _FINE_SPREAD = 1e-3
 
@@ -83,13 +86,13 @@ class NumericScaling:
         indicators: list[int] = []
         for position, column in enumerate(columns):
             values = np.asarray(column, dtype=np.float64)
-            finite = values[np.isfinite(values)]
+            finite = np.clip(values[np.isfinite(values)], -_HUGE, _HUGE)
             if missing_indicator and 0 < len(finite) < len(values):
                 indicators.append(position)
             if len(finite) == 0 or finite.min() == finite.max():
                 continue
             median = float(np.median(finite))
-            filled = np.where(np.isfinite(values), values, median)
+            filled = np.clip(np.where(np.isfinite(values), values, median), -_HUGE, _HUGE)
             logged = log_skewed and skewness(finite) > skewness_threshold and finite.max() > 0
             used = np.log1p(np.maximum(filled, 0.0)) if logged else filled
             centre, spread = _centre_and_spread(used)
@@ -128,12 +131,13 @@ class NumericScaling:
         chunk = min(_CHUNK_ROWS, n_rows)
         wide = np.empty(chunk, dtype=np.float64)
         tall = np.empty((d, chunk), dtype=np.float32)
-        for start in range(0, n_rows, chunk):
-            stop = min(start + chunk, n_rows)
-            size = stop - start
-            for feature, position in enumerate(self.columns):
-                self._feature(feature, columns[position][start:stop], wide[:size], tall[feature, :size])
-            out[start:stop, :d] = tall[:, :size].T
+        with np.errstate(over="ignore"):  # what overflows is cut to the limit below
+            for start in range(0, n_rows, chunk):
+                stop = min(start + chunk, n_rows)
+                size = stop - start
+                for feature, position in enumerate(self.columns):
+                    self._feature(feature, columns[position][start:stop], wide[:size], tall[feature, :size])
+                out[start:stop, :d] = tall[:, :size].T
         for feature, position in enumerate(self.indicators, start=d):
             out[:, feature] = ~np.isfinite(np.asarray(columns[position], dtype=np.float64))
 
