@@ -10,7 +10,6 @@ from unseen.detectors import IsolationForest
 from unseen.detectors.baselines.isolation_forest import mean_path_length
 from unseen.errors import ParameterError
 
-
 SIZES = [(1, 256), (2, 256), (5, 256), (300, 256), (300, 40), (3000, 256)]
 
 
