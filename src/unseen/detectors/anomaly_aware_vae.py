@@ -47,7 +47,7 @@ from unseen.nn.variational_autoencoder import (
 from unseen.references import apply_view
 from unseen.types import NORMAL_KIND, FloatArray, Labels, StrArray
 
-ScoreRule = Literal["stage2", "combined"]
+ScoreRule = Literal["guarded", "stage2", "combined"]
 SCORE_RULES: tuple[str, ...] = get_args(ScoreRule)
 
 
@@ -86,9 +86,14 @@ class AnomalyAwareVAE(BaseDetector):
         Limit of an anomaly's E(x) in the loss; None: no limit.
     anomaly_fraction : float in (0, 1)
         Share of anomalies in a stage-2 batch.
-    score : {"stage2", "combined"}
+    score : {"guarded", "stage2", "combined"}
+        ``"guarded"``: max(E₁(x), E₂(x)/g), with g the ``guard_quantile`` of E₂/E₁ over the training
+        normals. Only rows whose error stage 2 raised more than that of nearly every normal move up; all
+        others keep the order of stage 1, so that labels cannot cost much on kinds that have none.
         ``"stage2"``: E₂(x), the paper's score. ``"combined"``: E₁(x)/s₁ + E₂(x)/s₂, the errors before and
         after stage 2, each divided by its median over the training normals.
+    guard_quantile : float in (0, 1)
+        Share of the training normals that ``"guarded"`` leaves where stage 1 put them.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, …
     view, n_references, calibration_fraction, false_alarm_rate, normal, seed
@@ -106,6 +111,8 @@ class AnomalyAwareVAE(BaseDetector):
         What ``"auto"`` chose from.
     error_scales_ : float64 array of shape (2,)
         s₁ and s₂, the median errors of the training normals before and after stage 2.
+    guard_ratio_ : float
+        g, the ``guard_quantile`` of E₂/E₁ over the training normals.
     history_ : dict of str to float64 array of shape (epochs,)
         Stage 1 per epoch: ``"loss"``, ``"reconstruction"`` and ``"kl"``, means over the rows.
     awareness_history_ : dict of str to float64 array of shape (awareness_epochs,)
@@ -121,26 +128,28 @@ class AnomalyAwareVAE(BaseDetector):
     lambda_max_: float
     lambda_curve_: LambdaCurve | None
     error_scales_: NDArray[np.float64]
+    guard_ratio_: float
     history_: History
     awareness_history_: History
 
     def __init__(
         self,
         *,
-        hidden: Sequence[int] = (16,),
-        latent: int = 2,
+        hidden: Sequence[int] = (64,),
+        latent: int = 8,
         loss: Reconstruction = "mse",
         epochs: int = 50,
         awareness_epochs: int = 20,
         batch_size: int = 512,
         lr: float = 1e-3,
-        lambda_max: float | Literal["auto"] = "auto",
+        lambda_max: float | Literal["auto"] = 0.1,
         lambdas: Sequence[float] = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0),
         lambda_margin: float = 0.005,
         lambda_tolerance: float = 0.005,
         clip: float | None = 200.0,
         anomaly_fraction: float = 0.1,
-        score: ScoreRule = "stage2",
+        score: ScoreRule = "guarded",
+        guard_quantile: float = 0.99,
         device: str = "auto",
         view: str = "raw",
         n_references: int = 8,
@@ -163,6 +172,7 @@ class AnomalyAwareVAE(BaseDetector):
         self.clip = clip
         self.anomaly_fraction = anomaly_fraction
         self.score = score
+        self.guard_quantile = guard_quantile
         self.device = device
         self.view = view
         self.n_references = n_references
@@ -278,6 +288,15 @@ class AnomalyAwareVAE(BaseDetector):
             open_maximum=True,
         )
         check_choice(self, "score", self.score, SCORE_RULES)
+        check_real(
+            self,
+            "guard_quantile",
+            self.guard_quantile,
+            minimum=0,
+            maximum=1,
+            open_minimum=True,
+            open_maximum=True,
+        )
         resolve_device(self.device)
 
     def _fit(self, V: FloatArray, labels: Labels) -> None:
@@ -297,7 +316,10 @@ class AnomalyAwareVAE(BaseDetector):
             reconstruction_errors(network, normals, device)
             for network in (self.stage1_network_, self.network_)
         ]
-        self.error_scales_ = np.maximum(np.median(errors, axis=1), np.finfo(np.float32).tiny)
+        tiny = np.finfo(np.float32).tiny
+        self.error_scales_ = np.maximum(np.median(errors, axis=1), tiny)
+        ratios = np.maximum(errors[1], tiny) / np.maximum(errors[0], tiny)
+        self.guard_ratio_ = float(np.quantile(ratios, self.guard_quantile))
 
     def _score(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
         device = resolve_device(self.device)
@@ -305,6 +327,8 @@ class AnomalyAwareVAE(BaseDetector):
         if self.score == "stage2":
             return after
         before = reconstruction_errors(self.stage1_network_, V, device)
+        if self.score == "guarded":
+            return guarded_error(before, after, self.guard_ratio_)
         combined: NDArray[np.float64] = before / self.error_scales_[0] + after / self.error_scales_[1]
         return combined
 
@@ -313,12 +337,16 @@ class AnomalyAwareVAE(BaseDetector):
 
     def _score_and_explain(self, V: FloatArray, domains: StrArray) -> tuple[NDArray[np.float64], FloatArray]:
         device = resolve_device(self.device)
-        after, contributions = errors_by_feature(self.network_, V, device)
+        after, second = errors_by_feature(self.network_, V, device)
         if self.score == "stage2":
-            return after, contributions
+            return after, second
         before, first = errors_by_feature(self.stage1_network_, V, device)
+        if self.score == "guarded":
+            lifted = after / self.guard_ratio_ > before
+            contributions = np.where(lifted[:, None], second / np.float32(self.guard_ratio_), first)
+            return guarded_error(before, after, self.guard_ratio_), contributions
         scales = self.error_scales_
-        return before / scales[0] + after / scales[1], first / scales[0] + contributions / scales[1]
+        return before / scales[0] + after / scales[1], first / scales[0] + second / scales[1]
 
     # ------------------------------------------------------------ parts
     def _seen(self, X: ArrayLike, domains: ArrayLike | None) -> FloatArray:
@@ -390,6 +418,25 @@ class AnomalyAwareVAE(BaseDetector):
     def _build_stage1_network(self) -> VariationalAutoencoder:
         """As ``_build_network``."""
         return self._build_network()
+
+
+def guarded_error(
+    before: NDArray[np.float64], after: NDArray[np.float64], guard_ratio: float
+) -> NDArray[np.float64]:
+    """Return max(E₁, E₂/g): stage 1's error, raised where stage 2 raised it more than for normals.
+
+    Parameters
+    ----------
+    before, after : float64 array of shape (n_rows,)
+        E₁ and E₂, the errors before and after stage 2.
+    guard_ratio : float > 0
+        g, what E₂/E₁ hardly ever exceeds for normals.
+
+    Returns
+    -------
+    float64 array of shape (n_rows,)
+    """
+    return np.asarray(np.maximum(before, after / guard_ratio))
 
 
 def fine_tune(
