@@ -47,7 +47,8 @@ def write_block(page: str, name: str, text: str) -> None:
     arguments = [a for a in sys.argv[1:] if a != "--write"]
     shown = [("DATA" + a.split("shared/data", 1)[1] if "shared/data" in a else a) for a in arguments]
     command = shlex.join(["python", str(script), *shown])
-    block = f"<!-- begin {name} -->\n{text}\n\nCommand: `{command}` (unseen {unseen.__version__}).\n<!-- end {name} -->"
+    foot = f"Command: `{command}` (unseen {unseen.__version__})."
+    block = f"<!-- begin {name} -->\n{text}\n\n{foot}\n<!-- end {name} -->"
     pattern = re.compile(rf"<!-- begin {re.escape(name)} -->.*?<!-- end {re.escape(name)} -->", re.DOTALL)
     if not pattern.search(document):
         raise SystemExit(f"{path} has no block named {name!r}")

@@ -1,8 +1,9 @@
 """MNIST normal, Fashion-MNIST known, CIFAR-10 unseen: the first experiment of the anomaly awareness paper.
 
-Network 784-400-20-400-784 with a sigmoid at the output, BCE + KL, 10 epochs of batch 128 on normals, then 5 epochs
-with λ rising to 0.1 (paper, section 3.1). Only the 10 000 images of the MNIST test set are read; ``--train`` of them
-train, the rest test. Half of the Fashion-MNIST images are labelled anomalies, the other half test the known kind.
+Network 784-400-20-400-784 with a sigmoid at the output, BCE + KL, 10 epochs of batch 128 on normals, then 5
+epochs with λ rising to 0.1 (paper, section 3.1). Only the 10 000 images of the MNIST test set are read;
+``--train`` of them train, the rest test. Half of the Fashion-MNIST images are labelled anomalies, the other
+half test the known kind.
 
     python benchmarks/paper/mnist.py ../shared/data/mnist_family
 """

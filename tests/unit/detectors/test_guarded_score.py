@@ -16,7 +16,7 @@ def test_guarded_error_by_hand() -> None:
 def fitted() -> tuple[AnomalyAwareVAE, np.ndarray, np.ndarray]:
     draw = np.random.default_rng(0)
     normals = draw.normal(size=(400, 6)).astype(np.float32)
-    anomalies = (draw.normal(size=(20, 6)) + [4, 0, 0, 0, 0, 0]).astype(np.float32)
+    anomalies = (draw.normal(size=(20, 6)) + np.array([4, 0, 0, 0, 0, 0])).astype(np.float32)
     detector = AnomalyAwareVAE(epochs=4, awareness_epochs=4, lambda_max=1.0, calibration_fraction=0)
     X = np.concatenate([normals, anomalies])
     detector.fit(X, np.r_[np.zeros(400), np.ones(20)])
