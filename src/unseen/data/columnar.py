@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet
 
-from unseen.data.sources import ColumnHint, RawBatch, clean_names
+from unseen.data.batches import ColumnHint, RawBatch, clean_names
 from unseen.errors import ReadError
 
 
-class _ColumnarSource:
+class _ColumnarSource(ABC):
     """What Parquet and Arrow files share: typed columns, named in a schema."""
 
     _format: str
@@ -64,11 +65,13 @@ class _ColumnarSource:
                 f"{self.file}: is not a readable {self._format} file (truncated?): {reason}"
             ) from error
 
+    @abstractmethod
     def _read_schema(self) -> Any:
-        raise AssertionError("given by the format")
+        """Return the Arrow schema of the file."""
 
+    @abstractmethod
     def _read_batches(self, positions: list[int], batch_rows: int) -> Iterator[Any]:
-        raise AssertionError("given by the format")
+        """Yield Arrow record batches of the columns at these positions."""
 
 
 class ParquetSource(_ColumnarSource):

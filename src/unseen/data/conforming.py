@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 
 import polars as pl
 
+from unseen.data.batches import RawBatch
 from unseen.data.schema import ColumnType, TableSchema, listed
-from unseen.data.sources import RawBatch
 from unseen.data.text import MISSING_CELLS, split_numbers
 from unseen.errors import SchemaError
 

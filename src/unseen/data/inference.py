@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from unseen.data.batches import ColumnHint, RawBatch, TableSource
 from unseen.data.conforming import as_text, bad_cell, check_columns, conform, split_truths
 from unseen.data.labelling import RowLabels, join_labels, read_labels
 from unseen.data.schema import ColumnRoles, ColumnType, TableSchema, listed
-from unseen.data.sources import ColumnHint, RawBatch, TableSource
 from unseen.data.text import TextSource, split_numbers
 from unseen.errors import ReadError, SchemaError
 

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from unseen.data.batches import RawBatch
 from unseen.data.conforming import as_text
 from unseen.data.schema import ColumnRoles
-from unseen.data.sources import RawBatch
 from unseen.data.text import MISSING_CELLS
 from unseen.errors import LabelError
 from unseen.types import ANOMALY, NORMAL, NORMAL_KIND, UNLABELLED, StrArray

@@ -139,7 +139,8 @@ def scan_table(
     batch_rows : int
         Largest number of rows in a batch.
     keep : sequence of str
-        Columns to carry through as they are; ``("*",)`` for all.
+        Columns to carry through; ``("*",)`` for all those of the first file. Of text files, numeric columns
+        of the schema come as float64 and all others as the text that stands there.
     require_labels : bool
         Whether the kind or label column must be there.
     encoding : str

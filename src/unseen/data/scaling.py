@@ -131,7 +131,7 @@ class NumericScaling:
         chunk = min(_CHUNK_ROWS, n_rows)
         wide = np.empty(chunk, dtype=np.float64)
         tall = np.empty((d, chunk), dtype=np.float32)
-        with np.errstate(over="ignore"):  # what overflows is cut to the limit below
+        with np.errstate(over="ignore", invalid="ignore"):  # a sum of inf - inf; what overflows is cut
             for start in range(0, n_rows, chunk):
                 stop = min(start + chunk, n_rows)
                 size = stop - start

@@ -20,7 +20,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 
-from unseen.data.sources import ColumnHint, RawBatch, clean_names, regular_batches
+from unseen.data.batches import ColumnHint, RawBatch, clean_names, regular_batches
+from unseen.data.blocks import first_record_end, one_line, record_blocks
 from unseen.errors import ReadError
 
 MISSING_CELLS = (
@@ -42,8 +43,6 @@ MISSING_CELLS = (
 )
 """Cells of a numeric column that mean "not known"."""
 
-_CHUNK = 8 << 20
-_LONGEST_RECORD = 64 << 20
 _DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -196,7 +195,7 @@ class TextSource:
         except pa.ArrowInvalid:
             found.clear()
         if not found:
-            return ReadError(f"{self.file}: cannot be parsed from row {first_record} on: {_one_line(error)}")
+            return ReadError(f"{self.file}: cannot be parsed from row {first_record} on: {one_line(error)}")
         row = found[0]
         where = "" if row.number is None else f" row {first_record + row.number - 1}"
         return ReadError(
@@ -206,12 +205,12 @@ class TextSource:
 
     # ----------------------------------------------------------------- blocks
     def _header_and_blocks(self) -> tuple[str, Iterator[bytes]]:
-        blocks = self._blocks()
+        blocks = record_blocks(self._path, self._compression, self._encoding)
         for block in blocks:
             stripped = block.lstrip(b"\r\n \t")
             if not stripped:
                 continue
-            end = _first_record_end(stripped)
+            end = first_record_end(stripped)
             self._check_characters(stripped[:end], 0)
             header = stripped[:end].decode("utf-8")
             if "\x00" in header:
@@ -219,52 +218,6 @@ class TextSource:
             rest = stripped if self._given_names else stripped[end:]
             return header, chain([rest] if rest.strip() else [], blocks)
         raise ReadError(f"{self.file}: the file holds no header and no rows.")
-
-    def _blocks(self) -> Iterator[bytes]:
-        """Yield blocks of whole records as UTF-8."""
-        carry = b""
-        for chunk in self._chunks():
-            carry += chunk
-            cut = _last_record_end(carry)
-            if cut == 0 and len(carry) > _LONGEST_RECORD:
-                cut = carry.rfind(b"\n") + 1
-                if cut == 0:
-                    raise ReadError(
-                        f"{self.file}: has no line break in {_LONGEST_RECORD >> 20} MiB; not a text table?"
-                    )
-            if cut:
-                yield carry[:cut]
-                carry = carry[cut:]
-        if carry.strip():
-            yield carry
-
-    def _chunks(self) -> Iterator[bytes]:
-        """Yield the decompressed content as UTF-8 without a byte order mark."""
-        raw = self._decompressed()
-        if self._encoding == "utf-8":
-            first = next(raw, b"")
-            if first[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                raise ReadError(f"{self.file}: is UTF-16 text; save it as UTF-8 or give encoding='utf-16'.")
-            yield first.removeprefix(codecs.BOM_UTF8)
-            yield from raw
-            return
-        decoder = codecs.getincrementaldecoder(self._encoding)()
-        try:
-            for chunk in raw:
-                yield decoder.decode(chunk).encode("utf-8")
-            yield decoder.decode(b"", final=True).encode("utf-8")
-        except UnicodeError as error:
-            raise ReadError(f"{self.file}: is not {self._encoding} text: {_one_line(error)}") from error
-
-    def _decompressed(self) -> Iterator[bytes]:
-        try:
-            with pa.OSFile(str(self._path), "rb") as stream:
-                opened = pa.CompressedInputStream(stream, self._compression) if self._compression else stream
-                while chunk := opened.read(_CHUNK):
-                    yield chunk
-        except OSError as error:
-            what = f"damaged or truncated {self._compression} data" if self._compression else "cannot be read"
-            raise ReadError(f"{self.file}: {what}: {_one_line(error)}") from error
 
     def _check_characters(self, block: bytes, first_record: int) -> None:
         try:
@@ -328,25 +281,3 @@ def _delimiter(header: str) -> str:
 
 def _cells(header: str, delimiter: str) -> list[str]:
     return next(csv.reader([header.rstrip("\r\n")], delimiter=delimiter, skipinitialspace=True))
-
-
-def _first_record_end(block: bytes) -> int:
-    end = block.find(b"\n") + 1
-    while end and block.count(b'"', 0, end) % 2:
-        end = block.find(b"\n", end) + 1
-    return end or len(block)
-
-
-def _last_record_end(block: bytes) -> int:
-    """Position after the last line break that is not inside quotes; 0 if there is none."""
-    end = block.rfind(b"\n") + 1
-    if end == 0 or block.count(b'"', 0, end) % 2 == 0:
-        return end
-    content = np.frombuffer(block, dtype=np.uint8)
-    quotes, breaks = np.flatnonzero(content == ord('"')), np.flatnonzero(content == ord("\n"))
-    outside = breaks[np.searchsorted(quotes, breaks) % 2 == 0]
-    return int(outside[-1]) + 1 if len(outside) else 0
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

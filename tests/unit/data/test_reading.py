@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.testing import assert_array_equal
 
-from unseen.data import ColumnRoles, TableSchema, read_table, scan_table
-from unseen.data import text as text_module
+from unseen.data import ColumnRoles, TableSchema, blocks, read_table, scan_table
 
 ROLES = ColumnRoles(kind="kind", domain="site")
 FRAME = pl.DataFrame(
@@ -171,7 +170,7 @@ def test_number_columns_can_be_read_as_categories(tmp_path: Path) -> None:
 def test_text_that_begins_like_numbers_keeps_its_spelling(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_module, "_CHUNK", 64)
+    monkeypatch.setattr(blocks, "_CHUNK", 64)
     rows = "".join(f"{n:03d},1.5,normal\n" for n in range(20)) + "".join(
         f"k{n},1,normal\n" for n in range(40)
     )
@@ -182,7 +181,7 @@ def test_text_that_begins_like_numbers_keeps_its_spelling(
 
 
 def test_quoted_line_breaks_do_not_cut_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_module, "_CHUNK", 50)
+    monkeypatch.setattr(blocks, "_CHUNK", 50)
     rows = "".join(f'{n},"line {n}\nand, more","say ""hi"""\n' for n in range(200))
     path = put(tmp_path, "quoted.csv", "n,note,kind\n" + rows)
     schema = TableSchema(("n", "note"), ("numeric", "categorical"))
@@ -250,7 +249,7 @@ def test_labels_as_numbers(tmp_path: Path) -> None:
 def test_memory_of_scanning_text_does_not_grow_with_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
-    monkeypatch.setattr(text_module, "_CHUNK", 1 << 16)
+    monkeypatch.setattr(blocks, "_CHUNK", 1 << 16)
     schema = TableSchema(("a", "b"), ("numeric", "numeric"))
 
     def peak(n_rows: int) -> int:
