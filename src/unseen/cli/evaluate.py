@@ -19,10 +19,23 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Table file, folder or glob with labelled rows.")
-    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for results and report.html.")],
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="Table file, folder or glob with labelled rows.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="A public data set by name instead of FILE; with --root.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option("--root", help="Folder with the data set's files as published.")
+    ] = None,
+    max_rows_per_file: Annotated[
+        int | None,
+        typer.Option("--max-rows-per-file", min=1, help="Draw so many rows of each published file."),
+    ] = None,
+    fine_kinds: Annotated[
+        bool, typer.Option("--fine-kinds", help="The data set's single attacks as kinds, not their groups.")
+    ] = False,
     test: Annotated[str | None, typer.Option("--test", help="An official test table.")] = None,
     kind_column: options.KindColumn = None,
     normal: options.Normal = "normal",
@@ -59,6 +72,14 @@ def evaluate(
     held_out: Annotated[
         str, typer.Option("--held-out", help="Kinds to hold out in turn, by commas; all by default.")
     ] = "",
+    new_domains: Annotated[
+        bool | None,
+        typer.Option(
+            "--new-domains/--mix-domains",
+            help="Test normals of domains that training has not seen, or of all. Default: new for a FILE with "
+            "a domain column, mixed for a --dataset without references.",
+        ),
+    ] = None,
     max_normals: Annotated[
         int | None, typer.Option("--max-normals", min=1, help="Most normals to train on.")
     ] = None,
@@ -69,13 +90,12 @@ def evaluate(
 ) -> None:
     """Hold each kind out in turn and measure detectors on it; a killed run goes on where it stopped."""
     from unseen.cli.detector_options import check_view
+    from unseen.cli.evaluation_data import check_source, from_dataset, from_files
     from unseen.cli.trial_progress import trial_progress
-    from unseen.data import read_table
     from unseen.evaluation import Settings
     from unseen.evaluation import evaluate as run
     from unseen.reports import write_report
 
-    check_view(view, domain_column)
     roles = options.column_roles(
         kind=kind_column,
         normal=normal,
@@ -85,6 +105,9 @@ def evaluate(
         ignore=ignore,
         categorical=categorical,
     )
+    check_source(file, test, roles, dataset, root)
+    if dataset is None:
+        check_view(view, domain_column)
     grid = SplitGrid(
         shots=options.whole_numbers("--shots", shots),
         references=options.whole_numbers("--references", references),
@@ -93,12 +116,16 @@ def evaluate(
         balanced=not natural,
         held_out=options.names(held_out) or None,
         max_normals=max_normals,
+        domain_split=new_domains if dataset is None or new_domains is not None else _asked(references),
     )
     chosen = make_detectors(
         detectors, settings or (), view="raw" if view == "auto" else view, n_references=n_references
     )
-    table = read_table(file, roles, encoding=encoding)
-    test_table = None if test is None else read_table(test, schema=table.schema, encoding=encoding)
+    if dataset is None or root is None:
+        data = from_files(str(file), test, roles, encoding)
+    else:
+        data = from_dataset(dataset, root, max_rows_per_file=max_rows_per_file, fine_kinds=fine_kinds)
+        check_view(view, data.table.schema.roles.domain)
     how = Settings(
         view="auto" if view == "auto" else "as-given",
         n_references=n_references,
@@ -106,16 +133,16 @@ def evaluate(
     )
     with trial_progress() as progress:
         results = run(
-            table,
+            data.table,
             detectors=chosen,
             splits=grid,
             out=out,
-            test=test_table,
+            test=data.test,
             settings=how,
             jobs=jobs,
             resume=not fresh,
             progress=progress,
-            dataset=_files(file, test),
+            dataset=data.about,
         )
     page = write_report(out)
     if as_json:
@@ -142,6 +169,8 @@ class SplitGrid:
         Kinds to hold out; None: all.
     max_normals : int or None
         Most normals to train on.
+    domain_split : bool or None
+        Whether test domains are new ones; None: where there are domains and no official test part.
     """
 
     def __init__(
@@ -154,12 +183,14 @@ class SplitGrid:
         balanced: bool,
         held_out: Sequence[str] | None,
         max_normals: int | None,
+        domain_split: bool | None = None,
     ) -> None:
         self.combinations = [(s, r, c) for s in shots for r in references for c in contamination]
         self.seeds = list(seeds)
         self.balanced = balanced
         self.held_out = held_out
         self.max_normals = max_normals
+        self.domain_split = domain_split
 
     def __call__(self, labels: Labels, *, test_rows: BoolArray | None) -> list[Split]:
         """Return the splits of rows with these labels."""
@@ -178,6 +209,7 @@ class SplitGrid:
                 balanced=self.balanced,
                 held_out_kinds=self.held_out,
                 max_normals=self.max_normals,
+                domain_split=self.domain_split,
             )
         ]
 
@@ -254,6 +286,6 @@ def _cell(mean: float, spread: float = float("nan")) -> str:
     return text if spread != spread else f"{text} ± {spread:.3f}"
 
 
-def _files(file: str, test: str | None) -> dict[str, str]:
-    named = {"name": Path(file).stem, "file": file}
-    return named if test is None else {**named, "test_file": test}
+def _asked(references: str) -> bool | None:
+    """Return None (new domains where there are any) if references are asked for, else False."""
+    return None if any(options.whole_numbers("--references", references)) else False
