@@ -11,6 +11,7 @@
     │   └── ModelFormatError                  a saved model that is refused
     ├── NotFittedError (also scikit-learn's)  scoring before fit
     ├── NotCalibratedError                    thresholds or p-values before calibration
+    ├── EvaluationError                       a trial of an evaluation broke down
     └── MissingExtraError (also ImportError)  an optional dependency is not installed
 """
 
@@ -53,6 +54,10 @@ class NotFittedError(UnseenError, _SklearnNotFittedError):  # type: ignore[misc]
 
 class NotCalibratedError(UnseenError):
     """The detector has to be calibrated first, on rows that it was not fitted on."""
+
+
+class EvaluationError(UnseenError):
+    """A trial of an evaluation broke down; the others are finished and kept."""
 
 
 class MissingExtraError(UnseenError, ImportError):
