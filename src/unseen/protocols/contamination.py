@@ -84,7 +84,8 @@ def _pool(
     if options.contaminants != "all":
         wanted &= (rows.kind_codes == held_out_code) == (options.contaminants == "held-out")
     wanted[used] = False
-    beside = wanted & ~duties.test & np.isin(owner[rows.groups], (NOBODY, TRAINING))
+    # Off the test side, TEST owns groups only to keep the held-out kind testable; they may be asked for.
+    beside = wanted & ~duties.test & np.isin(owner[rows.groups], (NOBODY, TRAINING, TEST))
     if rows.domain_units is not None:
         beside &= ~duties.held
     rng = generator(seed, "contaminants")

@@ -166,16 +166,16 @@ def assign_normals(owner: str, rows: Rows, options: Options, seed: int) -> Dutie
         If there are too few normals, groups or domains for what was asked.
     """
     test = _test_side(rows, options, seed)
-    held = _held_side(owner, rows, options, test, seed)
     normal = rows.normal
-    train = np.flatnonzero(normal & ~test & ~held)
-    kept = np.flatnonzero(normal & held)
-    if len(train) == 0 or not np.any(normal & test):
-        lacking = "training" if len(train) == 0 else "testing"
+    if not np.any(normal & test) or not np.any(normal & ~test):
+        lacking = "training" if np.any(normal & test) else "testing"
         raise LabelError(
             f"{owner}: {int(normal.sum())} normal rows are too few to part (none is left for {lacking}); "
-            "give more normals, groups or domains, or smaller fractions."
+            "give more normals, groups or domains."
         )
+    held = _held_side(owner, rows, options, test, seed)
+    train = np.flatnonzero(normal & ~test & ~held)
+    kept = np.flatnonzero(normal & held)
     n_groups = int(rows.groups.max()) + 1
     duty = np.full(n_groups, NOBODY, dtype=np.int8)
     duty[rows.groups[test]] = TEST

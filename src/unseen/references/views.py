@@ -125,11 +125,16 @@ def build_store(
     named = [str(name) for name in np.unique(domains[references])]
     if named:
         residuals = np.concatenate(
-            [X[normals & (domains == name)] - np.median(X[normals & (domains == name)], axis=0) for name in named]
+            [
+                X[normals & (domains == name)] - np.median(X[normals & (domains == name)], axis=0)
+                for name in named
+            ]
         )
     pooled_spread = _spread(residuals)
     empty = np.zeros((0, X.shape[1]), dtype=X.dtype)
-    pooled_rows = pool[np.linspace(0, len(pool) - 1, min(len(pool), 4096)).astype(int)] if keep_rows else empty
+    pooled_rows = (
+        pool[np.linspace(0, len(pool) - 1, min(len(pool), 4096)).astype(int)] if keep_rows else empty
+    )
     store = ReferenceStore(
         domains=np.array([], dtype=np.str_),
         centres=pooled_centre[None, :],
@@ -224,12 +229,15 @@ def apply_view(view: str, X: FloatArray, domains: StrArray, store: ReferenceStor
 
 def nearest(X: FloatArray, references: FloatArray) -> NDArray[np.int64]:
     """Return the index of the Euclidean-nearest reference of each row, shape (n_rows,)."""
-    squared = np.sum(references.astype(np.float64) ** 2, axis=1)
-    cross = X.astype(np.float64) @ references.astype(np.float64).T
-    return np.argmin(squared - 2 * cross, axis=1).astype(np.int64)
+    # Distances do not change when both are moved; near the origin no digits are lost in the squares.
+    origin = references.mean(axis=0, dtype=np.float64)
+    moved = references - origin
+    squared = np.sum(moved**2, axis=1)
+    cross = (X - origin) @ moved.T
+    return np.asarray(np.argmin(squared - 2 * cross, axis=1), dtype=np.int64)
 
 
 def _spread(residuals: FloatArray) -> FloatArray:
     """Root mean square per feature, with 1 where a feature does not vary."""
     spread = np.sqrt(np.mean(np.square(residuals, dtype=np.float64), axis=0))
-    return np.where(spread > 1e-12, spread, 1.0)
+    return np.asarray(np.where(spread > 1e-12, spread, 1.0), dtype=np.float64)
