@@ -76,7 +76,7 @@ def evaluate(
         bool | None,
         typer.Option(
             "--new-domains/--mix-domains",
-            help="Test normals of domains that training has not seen, or of all. Default: new for a FILE with "
+            help="Test normals of domains new to training, or of all domains. Default: new for a FILE with "
             "a domain column, mixed for a --dataset without references.",
         ),
     ] = None,

@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from unseen.data.batches import RawBatch, TableSource
 from unseen.data.conforming import check_columns, conform
 from unseen.data.datasets.sampling import sample_rows
 from unseen.data.schema import TableSchema
-from unseen.data.sources import RawBatch, TableSource, open_source
+from unseen.data.sources import open_source
 from unseen.errors import ReadError
 from unseen.types import StrArray
 

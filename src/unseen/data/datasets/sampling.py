@@ -28,7 +28,7 @@ def equal_shares(counts: IntArray, total: int) -> NDArray[np.int64]:
     Examples
     --------
     >>> equal_shares(np.array([1000, 3, 50]), 100).tolist()
-    [47, 3, 50]
+    [49, 3, 48]
     """
     shares = np.zeros(len(counts), dtype=np.int64)
     left = min(int(total), int(np.sum(counts)))
