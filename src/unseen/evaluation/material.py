@@ -108,11 +108,11 @@ def describe(material: Material, digest: str) -> dict[str, Json]:
     dict
         ``n_rows``, ``n_test_rows`` (of the official test table, or None), ``n_columns``, ``columns``,
         ``kinds`` (rows of each, by falling number, for training and official test rows), ``n_unlabelled``,
-        ``n_domains``, ``notes``, ``fingerprint``.
+        ``n_domains`` (0 without such a column), ``notes``, ``fingerprint``.
     """
     labels, test = material.labels, material.test_rows
     train = np.ones(len(labels), dtype=np.bool_) if test is None else ~test
-    domains = np.unique(labels.domains[labels.domains != UNNAMED_DOMAIN])
+    domains = () if material.table.domains is None else np.unique(material.table.domains)
     return {
         "n_rows": len(labels),
         "n_test_rows": None if test is None else int(test.sum()),
