@@ -7,6 +7,7 @@ from unseen.detectors.baselines.k_nearest_neighbours import KNearestNeighbours
 from unseen.detectors.baselines.mahalanobis import Mahalanobis
 from unseen.detectors.baselines.vae import VAE
 from unseen.detectors.catalogue import DETECTORS
+from unseen.detectors.multi_directional_meta import MultiDirectionalMeta
 
 __all__ = [
     "DETECTORS",
@@ -16,4 +17,5 @@ __all__ = [
     "IsolationForest",
     "KNearestNeighbours",
     "Mahalanobis",
+    "MultiDirectionalMeta",
 ]
