@@ -6,6 +6,7 @@ of every curve. Scores may be ±inf but not NaN. Pass raw scores: clamped or rou
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -190,9 +191,7 @@ def f1_max(y: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
     f1 = np.where(np.isneginf(thresholds), 0.0, f1)
     best = int(np.argmax(f1))
     lowest = float(thresholds[best])
-    below = (
-        float(thresholds[best + 1]) if best + 1 < len(thresholds) else float(np.nextafter(lowest, -np.inf))
-    )
+    below = float(thresholds[best + 1]) if best + 1 < len(thresholds) else math.nextafter(lowest, -math.inf)
     halfway = below / 2 + lowest / 2 if np.isfinite(below) and np.isfinite(lowest) else below
     return float(f1[best]), halfway if below <= halfway < lowest else below
 

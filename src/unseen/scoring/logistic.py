@@ -64,12 +64,14 @@ def robust_location(normal_scores: NDArray[np.float64]) -> tuple[float, float]:
     finite = normal_scores[np.isfinite(normal_scores)]
     if len(finite) == 0:
         return 0.0, 1.0
-    centre = float(np.median(finite))
-    distance = np.abs(finite / 2 - centre / 2)
-    for spread in (2 * 1.4826 * float(np.median(distance)), 2 * 1.2533 * float(np.mean(distance))):
-        if np.isfinite(spread) and spread > 1e-12 * max(abs(centre), 1e-288):
-            return centre, spread
-    return centre, 1.0
+    largest = float(np.max(np.abs(finite)))
+    unit = largest if largest > 1e150 else 1.0  # sums of huge scores would overflow
+    centre = float(np.median(finite / unit))
+    distance = np.abs(finite / unit - centre)
+    for spread in (1.4826 * float(np.median(distance)), 1.2533 * float(np.mean(distance))):
+        if spread > 1e-12 * max(abs(centre), 1e-288):
+            return centre * unit, min(spread, 1.0) * unit if unit > 1 else spread
+    return centre * unit, unit
 
 
 def positions(scores: NDArray[np.float64], centre: float, scale: float) -> NDArray[np.float64]:
