@@ -289,10 +289,16 @@ def _on(network: VariationalAutoencoder, device: torch.device) -> VariationalAut
 
 
 def _layers(widths: list[int]) -> nn.Sequential:
-    """Linear layers between these widths, with ReLU between them but not after the last."""
+    """Linear layers between these widths, with ReLU between them but not after the last.
+
+    Under ``torch.device("meta")`` they take no memory, so that a saved network's shapes can be checked first.
+    """
+    device = "meta" if torch.get_default_device().type == "meta" else "cpu"
     layers: list[nn.Module] = []
     for fan_in, fan_out in itertools.pairwise(widths):
-        linear: nn.Module = nn.utils.skip_init(nn.Linear, fan_in, fan_out)  # type: ignore[no-untyped-call]
+        linear: nn.Module = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+            nn.Linear, fan_in, fan_out, device=device
+        )
         layers += [linear, nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 

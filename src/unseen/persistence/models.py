@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+import polars as pl
 import safetensors.numpy
 from safetensors import SafetensorError
 
@@ -162,7 +163,7 @@ def _load_from(folder: Path) -> BaseDetector | TableModel:
         arrays = decoder.decode(manifest["table"]["arrays"], "arrays")
         decoder.finish()
         model = TableModel.from_state(values, arrays, detector)
-        model.preprocessor.fold(np.zeros((1, detector.n_features_in_), dtype=np.float32))
+        model.score_batch(_empty_row(model))
         return model
     except ModelFormatError:
         raise
@@ -170,6 +171,15 @@ def _load_from(folder: Path) -> BaseDetector | TableModel:
         raise _error(folder / MANIFEST, "values are nested too deeply") from error
     except _CANNOT_FIT as error:
         raise _error(folder / MANIFEST, f"its values do not fit together ({_one_line(error)})") from error
+
+
+def _empty_row(model: TableModel) -> pl.DataFrame:
+    """Return one row in which every column of the model's schema is missing."""
+    types = {"numeric": pl.Float64, "boolean": pl.Boolean, "categorical": pl.String}
+    schema = model.schema
+    return pl.DataFrame(
+        [pl.Series(name, [None], types[kind]) for name, kind in zip(schema.names, schema.types, strict=True)]
+    )
 
 
 def _rebuild(folder: Path, described: dict[str, Any], decoder: Decoder) -> BaseDetector:
