@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,7 +31,7 @@ def demo(
     train, test_path = load_sample("train"), sample_path("test")
     shown = train.take(train.labels.kinds != UNLABELLED_KIND)
     say("Network connections from NSL-KDD: normal traffic, and attacks of four kinds.")
-    say(" ".join(sample_citation().split()))
+    say(textwrap.fill(" ".join(sample_citation().split()), 100))
     say()
     say(f"1. Fit. Let us pretend that nobody has labelled {UNLABELLED_KIND!r}: its rows are taken out of the")
     say(f"   {len(train):,} training rows. The same with your own table:")

@@ -1,0 +1,213 @@
+"""fit, score, adapt, detectors, evaluate and report on small files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from small_rows import Run, make_rows
+
+ROLES = ("--kind-column", "kind", "--normal", "benign", "--ignore", "place")
+
+
+def test_fit_says_what_it_was_made_from(run: Run, rows_file: Path, tmp_path: Path) -> None:
+    result = run("fit", rows_file, *ROLES, "--out", tmp_path / "m")
+    assert result.exit_code == 0, result.output
+    assert "360 rows, 3 columns" in result.stdout
+    assert "known kinds: high 30, odd 30" in result.stdout
+    assert "expect to catch kinds you have not labelled at about AUROC" in result.stdout
+    assert "the smallest is 0.016" in result.stdout
+    assert (tmp_path / "m" / "manifest.json").is_file()
+
+
+def test_fit_as_json(run: Run, rows_file: Path, tmp_path: Path) -> None:
+    result = run(
+        "fit", rows_file, *ROLES, "--out", tmp_path / "m", "--json", "-d", "mahalanobis", "--seed", 5
+    )
+    values = json.loads(result.stdout)
+    assert values["detector"] == "mahalanobis"
+    assert values["kinds"] == {"high": 30, "odd": 30}
+    assert 0.9 < values["estimate"]["auroc"] <= 1
+    assert [item["kind"] for item in values["estimate"]["kinds"]] == ["high", "odd"]
+
+
+def test_parameters_reach_the_detector(run: Run, rows_file: Path, tmp_path: Path) -> None:
+    from unseen.persistence import load
+
+    result = run(
+        "fit", rows_file, *ROLES, "--out", tmp_path / "m", "--set", "n_neighbours=2",
+        "--set", "aggregation=kth", "--set", "max-bank-rows=none", "--calibration-fraction", ".4",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    detector = load(tmp_path / "m").detector
+    assert (detector.n_neighbours, detector.aggregation, detector.max_bank_rows) == (2, "kth", None)
+    assert detector.calibration_fraction == 0.4
+
+
+def test_label_column_instead_of_kinds(run: Run, tmp_path: Path) -> None:
+    rows = make_rows(0).with_columns(bad=(pl.col("kind") != "benign").cast(pl.Int8)).drop("kind")
+    rows.write_parquet(tmp_path / "rows.parquet")
+    result = run(
+        "fit", tmp_path / "rows.parquet", "--label-column", "bad", "--ignore", "place",
+        "--out", tmp_path / "m",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "known kinds: anomaly 60" in result.stdout
+    assert "needs at least two known kinds" in result.stdout
+
+
+def test_score_and_read_back(run: Run, model: Path, new_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.parquet"
+    result = run("score", model, new_file, "--out", out, "--keep", "kind,place")
+    assert result.exit_code == 0, result.output
+    assert "scored 360 rows" in result.stdout
+    scores = pl.read_parquet(out)
+    caught = scores.group_by("kind").agg(pl.col("flagged").mean()).to_dict(as_series=False)
+    share = dict(zip(caught["kind"], caught["flagged"], strict=True))
+    assert share["high"] == share["odd"] == 1
+    assert share["benign"] < 0.15
+
+
+def test_score_as_json(run: Run, model: Path, new_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.csv"
+    result = run("score", model, new_file, "--out", out, "--fdr", ".3", "--json", "--top-features", 0)
+    values = json.loads(result.stdout)
+    assert values["n_rows"] == 360
+    assert values["n_flagged"] == int(pl.read_csv(out)["flagged"].sum())
+    assert "Benjamini-Hochberg" in values["rule"]
+
+
+def test_scores_equal_those_of_a_new_process(run: Run, model: Path, new_file: Path, tmp_path: Path) -> None:
+    here, there = tmp_path / "here.parquet", tmp_path / "there.parquet"
+    run("score", model, new_file, "--out", here)
+    subprocess.run(
+        [sys.executable, "-m", "unseen.cli", "score", str(model), str(new_file), "--out", str(there)],
+        check=True,
+        capture_output=True,
+    )
+    assert pl.read_parquet(here).equals(pl.read_parquet(there))
+
+
+def test_adapt_and_references_agree(run: Run, model: Path, new_file: Path, tmp_path: Path) -> None:
+    references = tmp_path / "references.parquet"
+    make_rows(2).filter(pl.col("kind") == "benign")[:40].write_parquet(references)
+    adapted = run("adapt", model, references, "--out", tmp_path / "adapted", "--domain-column", "place")
+    assert adapted.exit_code == 0, adapted.output
+    assert "40 references for 2 domains; k-nearest-neighbours: joined to the neighbour bank" in adapted.stdout
+    one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
+    first = run("score", tmp_path / "adapted", new_file, "--out", one, "--domain-column", "place")
+    second = run(
+        "score", model, new_file, "--out", two, "--references", references, "--domain-column", "place"
+    )
+    assert first.exit_code == second.exit_code == 0, first.output + second.output
+    assert "references for 2 domains" in second.stdout
+    np.testing.assert_array_equal(pl.read_parquet(one)["score"], pl.read_parquet(two)["score"])
+    plain = tmp_path / "plain.parquet"
+    run("score", model, new_file, "--out", plain)
+    assert not pl.read_parquet(plain)["score"].equals(pl.read_parquet(one)["score"])
+
+
+def test_references_that_change_nothing_are_said_to(run: Run, rows_file: Path, tmp_path: Path) -> None:
+    benign = tmp_path / "benign.csv"
+    make_rows(2).filter(pl.col("kind") == "benign")[:20].write_csv(benign)
+    run("fit", rows_file, *ROLES, "--out", tmp_path / "m", "-d", "isolation-forest", "--set", "n_trees=10")
+    result = run("adapt", tmp_path / "m", benign, "--out", tmp_path / "m2")
+    assert "references change nothing" in result.stdout
+
+
+def test_an_anomaly_among_references_is_refused(
+    run: Run, model: Path, rows_file: Path, tmp_path: Path
+) -> None:
+    result = run("adapt", model, rows_file, "--out", tmp_path / "m2")
+    assert result.exit_code == 2
+    assert "references must be normal" in result.stderr
+    assert not (tmp_path / "m2").exists()
+
+
+def test_view_chosen_on_domains(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    parts = []
+    for number in range(5):
+        rows = make_rows(number, 60, 6).with_columns(place=pl.lit(f"p{number}"))
+        shift = rng.normal(size=3) * 20
+        parts.append(rows.with_columns(**{name: pl.col(name) + shift[i] for i, name in enumerate("abc")}))
+    pl.concat(parts).write_parquet(tmp_path / "rows.parquet")
+    result = run(
+        "fit", tmp_path / "rows.parquet", "--kind-column", "kind", "--normal", "benign", "--no-estimate",
+        "--domain-column", "place", "--view", "auto", "--out", tmp_path / "m", "-d", "isolation-forest",
+        "--set", "n_trees=20",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    line = next(line for line in result.stdout.splitlines() if line.startswith("view: "))
+    assert "raw by" not in line
+    assert "mean AUROC of the known kinds" in line
+    assert "domains: 5" in result.stdout
+
+
+def test_detectors_lists_the_catalogue(run: Run) -> None:
+    from unseen.detectors import DETECTORS
+
+    shown = run("detectors").stdout
+    listed = json.loads(run("detectors", "--json").stdout)
+    assert [row["name"] for row in listed] == list(DETECTORS)
+    assert sum(row["default"] for row in listed) == 1
+    assert all(row["name"] in shown and row["description"] in shown for row in listed)
+    assert all(row["description"].endswith(".") and row["reference_use"] for row in listed)
+
+
+@pytest.fixture
+def evaluated(run: Run, rows_file: Path, tmp_path: Path) -> tuple[Path, str]:
+    out = tmp_path / "evaluation"
+    result = run(
+        "evaluate", rows_file, *ROLES, "--detectors", "k-nearest-neighbours,mahalanobis", "--shots", 5,
+        "--seeds", 2, "--jobs", 1, "--out", out, "--set", "k-nearest-neighbours.n_neighbours=3",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    return out, result.stdout
+
+
+def test_evaluate_prints_kinds_held_out_and_known(evaluated: tuple[Path, str]) -> None:
+    out, printed = evaluated
+    assert "AUROC on kinds held out" in printed
+    assert "AUROC on kinds that were known" in printed
+    assert "±" in printed
+    assert {path.name for path in out.iterdir()} >= {"results.json", "results.parquet", "report.html"}
+    rows = json.loads((out / "results.json").read_text())["rows"]
+    assert {row["detector"] for row in rows} == {"k-nearest-neighbours", "mahalanobis"}
+    assert {row["held_out_kind"] for row in rows} == {"high", "odd"}
+
+
+def test_evaluate_goes_on_where_it_stopped(run: Run, evaluated: tuple[Path, str], rows_file: Path) -> None:
+    out, _ = evaluated
+    again = run(
+        "evaluate", rows_file, *ROLES, "--detectors", "k-nearest-neighbours,mahalanobis", "--shots", 5,
+        "--seeds", 2, "--jobs", 1, "--out", out, "--set", "k-nearest-neighbours.n_neighbours=3", "--json",
+    )  # fmt: skip
+    assert "8 trials, 8 of them finished by an earlier run" in again.stderr
+    assert len(json.loads(again.stdout)["rows"]) == 16
+
+
+def test_report_is_made_again(run: Run, evaluated: tuple[Path, str]) -> None:
+    out, _ = evaluated
+    (out / "report.html").unlink()
+    result = run("report", out)
+    assert result.exit_code == 0, result.output
+    assert (out / "report.html").read_text().lstrip().lower().startswith("<!doctype html>")
+
+
+def test_a_grid_of_settings(run: Run, rows_file: Path, tmp_path: Path) -> None:
+    result = run(
+        "evaluate", rows_file, "--kind-column", "kind", "--normal", "benign", "--domain-column", "place",
+        "--detectors", "mahalanobis", "--shots", "0,5", "--references", "0,8", "--contamination", "0,.1",
+        "--seeds", 1, "--held-out", "odd", "--natural", "--jobs", 1, "--out", tmp_path / "e", "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["rows"]
+    found = {(row["shots"], row["references"], row["contamination"]) for row in rows}
+    assert found == {(s, r, c) for s in (0, 5) for r in (0, 8) for c in (0, 0.1)}
+    assert {row["held_out_kind"] for row in rows} == {"odd"}
