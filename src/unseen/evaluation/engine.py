@@ -226,9 +226,9 @@ def _error(failures: Sequence[Outcome], n_trials: int) -> InputError | Evaluatio
     first = failures[0]
     message = f"{first.name}: {first.error}"
     if len(failures) > 1:
-        others = ", ".join(outcome.name for outcome in failures[1:4])
-        more = " and others" if len(failures) > 4 else ""
-        message += f" ({len(failures)} of {n_trials} trials failed, also: {others}{more})"
+        others = "; ".join(outcome.name for outcome in failures[1:4])
+        more = "; ..." if len(failures) > 4 else ""
+        message += f" ({len(failures)} of {n_trials} trials failed; also: {others}{more})"
     error: InputError | EvaluationError
     error = InputError(message) if first.bad_input else EvaluationError(message)
     error.add_note(first.details)
