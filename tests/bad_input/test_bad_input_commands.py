@@ -1,0 +1,344 @@
+"""Bad input: every row of docs/bad_input.md, once each, through the command line.
+
+What cannot be used ends with exit code 2 and one line on stderr that names the fault and the place, without a
+traceback, and leaves no output. What can be used is used, and said.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from unseen.cli import app
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "bad_input.md"
+FIT = ("--kind-column", "kind", "--normal", "benign", "--no-estimate")
+
+Case = Callable[[Path], None]
+CASES: dict[str, Case] = {}
+
+
+def row(name: str) -> Callable[[Case], Case]:
+    """Name the row of the document that a case is about."""
+
+    def keep(case: Case) -> Case:
+        assert name not in CASES
+        CASES[name] = case
+        return case
+
+    return keep
+
+
+def command(*words: object) -> Any:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def frame(n_rows: int = 200, seed: int = 0) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    kinds = np.where(np.arange(n_rows) % 10 == 0, "flood", "benign")
+    return pl.DataFrame({"a": rng.normal(size=n_rows), "b": rng.normal(size=n_rows), "kind": kinds})
+
+
+def put(folder: Path, name: str, content: bytes | str | pl.DataFrame) -> Path:
+    path = folder / name
+    if isinstance(content, pl.DataFrame):
+        content.write_csv(path) if path.suffix == ".csv" else content.write_parquet(path)
+    else:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def refused(result: Any, *words: str) -> None:
+    """Exit code 2, one line on stderr with these words, nothing on stdout that looks like a result."""
+    assert result.exit_code == 2, result.output
+    lines = [line for line in result.stderr.splitlines() if not line.startswith(("read ", "note: "))]
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("unseen: ")
+    assert "Traceback" not in result.output
+    for word in words:
+        assert word in lines[0], lines[0]
+
+
+def fit_refused(folder: Path, file: Path, *words: str, roles: tuple[str, ...] = FIT) -> None:
+    refused(command("fit", file, *roles, "--out", folder / "m"), *words)
+    assert not (folder / "m").exists()
+
+
+def fit_done(folder: Path, file: Path) -> Any:
+    result = command("fit", file, *FIT, "--out", folder / "m")
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def scores_of(folder: Path, file: Path) -> pl.DataFrame:
+    out = folder / "scores.parquet"
+    result = command("score", folder / "m", file, "--out", out)
+    assert result.exit_code == 0, result.output
+    scores = pl.read_parquet(out)
+    assert scores["score"].is_finite().all()
+    return scores
+
+
+# ------------------------------------------------------------------- files
+@row("empty file")
+def _(folder: Path) -> None:
+    fit_refused(folder, put(folder, "rows.csv", b""), "rows.csv", "empty")
+
+
+@row("header only")
+def _(folder: Path) -> None:
+    fit_refused(folder, put(folder, "rows.csv", "a,b,kind\n"), "rows.csv", "no rows")
+
+
+@row("missing file")
+def _(folder: Path) -> None:
+    fit_refused(folder, folder / "rows.csv", "rows.csv", "no such file")
+
+
+@row("directory without table files")
+def _(folder: Path) -> None:
+    (folder / "rows").mkdir()
+    put(folder / "rows", "notes.md", "no table")
+    fit_refused(folder, folder / "rows", "rows", "no table file")
+
+
+@row("CSV that is not UTF-8")
+def _(folder: Path) -> None:
+    content = frame().write_csv().encode() + b"1,2,Web \x96 Attack\n"
+    file = put(folder, "rows.csv", content)
+    fit_refused(folder, file, "rows.csv", "not UTF-8", "0x96")
+    assert command("fit", file, *FIT, "--encoding", "cp1252", "--out", folder / "m").exit_code == 0
+
+
+@row("truncated Parquet")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.parquet", frame())
+    file.write_bytes(file.read_bytes()[:-100])
+    fit_refused(folder, file, "rows.parquet")
+
+
+@row("truncated gzip")
+def _(folder: Path) -> None:
+    content = gzip.compress(frame(5000).write_csv().encode())
+    fit_refused(folder, put(folder, "rows.csv.gz", content[: len(content) // 2]), "rows.csv.gz", "truncated")
+
+
+# ------------------------------------------------------------------ labels
+@row("no normals")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame())
+    roles = ("--kind-column", "kind", "--normal", "good", "--no-estimate")
+    fit_refused(folder, file, "normal", "good", roles=roles)
+
+
+@row("a single normal")
+def _(folder: Path) -> None:
+    rows = frame()
+    one = pl.concat([rows.filter(pl.col("kind") == "flood"), rows.filter(pl.col("kind") == "benign")[:1]])
+    fit_refused(folder, put(folder, "rows.csv", one), "at least 2 normal rows")
+
+
+@row("one kind only, `fit`")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame())
+    result = command("fit", file, *FIT[:4], "--out", folder / "m")
+    assert result.exit_code == 0
+    assert "it needs at least two known kinds" in result.stdout
+
+
+@row("one kind only, `evaluate`")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame())
+    words = ("--detectors", "mahalanobis", "--jobs", 1, "--out", folder / "e")
+    refused(command("evaluate", file, *FIT[:4], *words), "'flood'", "shots=0")
+
+
+@row("normals only, `evaluate`")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame().with_columns(kind=pl.lit("benign")))
+    words = ("--detectors", "mahalanobis", "--jobs", 1, "--out", folder / "e")
+    refused(command("evaluate", file, *FIT[:4], *words), "no row is an anomaly")
+
+
+@row("label column missing")
+def _(folder: Path) -> None:
+    fit_refused(folder, put(folder, "rows.csv", frame().drop("kind")), "rows.csv", "'kind' missing")
+
+
+@row("a label that is not 0 or 1")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", "a,y\n1,0\n2,1\n3,2\n")
+    fit_refused(folder, file, "row 3", "'y'", "'2'", roles=("--label-column", "y"))
+
+
+# ----------------------------------------------------------------- columns
+@row("all-NaN column")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.parquet", frame().with_columns(hollow=pl.lit(float("nan"))))
+    assert "'hollow'" in fit_done(folder, file).stdout
+    scores_of(folder, file)
+
+
+@row("constant column")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame().with_columns(same=pl.lit(3.5)))
+    assert "constant or empty over the normals, not used: 'same'" in fit_done(folder, file).stdout
+    scores_of(folder, file)
+
+
+@row("every column constant")
+def _(folder: Path) -> None:
+    rows = frame().with_columns(a=pl.lit(1.0), b=pl.lit(2.0))
+    fit_refused(folder, put(folder, "rows.csv", rows), "every column is constant")
+
+
+@row("±inf and NaN cells")
+def _(folder: Path) -> None:
+    rows = frame()
+    a = rows["a"].to_numpy().copy()
+    a[:3] = [np.inf, -np.inf, np.nan]
+    file = put(folder, "rows.parquet", rows.with_columns(a=a))
+    fit_done(folder, file)
+    scores_of(folder, file)
+
+
+@row("text in a numeric column")
+def _(folder: Path) -> None:
+    text = frame().write_csv()
+    fit_done(folder, put(folder, "rows.csv", text))
+    file = put(folder, "new.csv", text + "oops,1,benign\n")
+    refused(
+        command("score", folder / "m", file, "--out", folder / "s.parquet"),
+        "new.csv",
+        "row 201",
+        "'a'",
+        "oops",
+    )
+    assert not (folder / "s.parquet").exists()
+
+
+@row("10 000-category column")
+def _(folder: Path) -> None:
+    rows = frame(12_000)
+    codes = [f"id{i % 10_000}" for i in range(len(rows))]
+    file = put(folder, "rows.parquet", rows.with_columns(code=pl.Series(codes)))
+    assert "'code' has" in fit_done(folder, file).stdout
+    scores_of(folder, file)
+
+
+@row("unknown category")
+def _(folder: Path) -> None:
+    rows = frame().with_columns(colour=pl.Series(["red", "blue"] * 100))
+    fit_done(folder, put(folder, "rows.csv", rows))
+    scores = scores_of(folder, put(folder, "new.csv", rows.with_columns(colour=pl.lit("green"))))
+    assert "colour" in set(scores["top_1"])
+
+
+@row("column missing when scoring")
+def _(folder: Path) -> None:
+    fit_done(folder, put(folder, "rows.csv", frame()))
+    file = put(folder, "new.csv", frame().drop("b"))
+    refused(command("score", folder / "m", file, "--out", folder / "s.parquet"), "new.csv", "'b' missing")
+
+
+@row("further or reordered columns when scoring")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame())
+    fit_done(folder, file)
+    moved = frame().select(pl.lit("x").alias("extra"), "kind", "b", "a")
+    assert scores_of(folder, put(folder, "new.csv", moved))["score"].equals(scores_of(folder, file)["score"])
+
+
+@row("`--out` that is a directory")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame())
+    fit_done(folder, file)
+    (folder / "s.parquet").mkdir()
+    refused(command("score", folder / "m", file, "--out", folder / "s.parquet"), "is a directory")
+
+
+# ------------------------------------------------------------------ models
+def broken_model(folder: Path, damage: Callable[[Path], object], *words: str) -> None:
+    file = put(folder, "rows.csv", frame())
+    fit_done(folder, file)
+    damage(folder / "m")
+    refused(command("score", folder / "m", file, "--out", folder / "s.parquet"), *words)
+    assert not (folder / "s.parquet").exists()
+
+
+@row("model directory missing")
+def _(folder: Path) -> None:
+    broken_model(folder, shutil.rmtree, str(folder / "m"))
+
+
+@row("model without its manifest")
+def _(folder: Path) -> None:
+    broken_model(folder, lambda model: (model / "manifest.json").unlink(), "manifest.json")
+
+
+@row("model without its tensors")
+def _(folder: Path) -> None:
+    broken_model(folder, lambda model: (model / "tensors.safetensors").unlink(), "tensors.safetensors")
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@row("model with a truncated manifest")
+def _(folder: Path) -> None:
+    broken_model(folder, lambda model: truncate(model / "manifest.json"), "manifest.json")
+
+
+@row("model with truncated tensors")
+def _(folder: Path) -> None:
+    broken_model(folder, lambda model: truncate(model / "tensors.safetensors"), "tensors.safetensors")
+
+
+def rename_class(model: Path) -> None:
+    manifest = json.loads((model / "manifest.json").read_text())
+    manifest["detector"]["name"] = "os.system"
+    (model / "manifest.json").write_text(json.dumps(manifest))
+
+
+@row("model with a hostile file")
+def _(folder: Path) -> None:
+    broken_model(folder, rename_class, "manifest.json", "os.system")
+
+
+def raise_version(model: Path) -> None:
+    manifest = json.loads((model / "manifest.json").read_text())
+    manifest["schema_version"] = 99
+    (model / "manifest.json").write_text(json.dumps(manifest))
+
+
+@row("model of an unknown version")
+def _(folder: Path) -> None:
+    broken_model(folder, raise_version, "manifest.json", "99")
+
+
+# ------------------------------------------------------------- evaluations
+@row("results folder without results")
+def _(folder: Path) -> None:
+    refused(command("report", folder), "results.json")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input(name: str, tmp_path: Path) -> None:
+    CASES[name](tmp_path)
+
+
+def test_the_document_has_a_row_for_each_case_and_no_other() -> None:
+    rows = re.findall(r"^\| ([^|]+?) \| ", DOCUMENT.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    listed = [name for name in rows if name not in ("input", "---")]
+    assert listed == list(CASES)
