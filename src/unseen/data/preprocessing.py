@@ -230,7 +230,17 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         return {name: count for name, count in counts.items() if count}
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
-        """Return the feature names as scikit-learn wants them; ``input_features`` is not used."""
+        """Return the feature names as scikit-learn wants them.
+
+        Parameters
+        ----------
+        input_features : object
+            Not used.
+
+        Returns
+        -------
+        object array of shape (n_features,)
+        """
         self._check_fitted()
         return np.array(self.feature_names_out_, dtype=object)
 

@@ -68,7 +68,17 @@ class ColumnRoles:
         return tuple(dict.fromkeys(name for name in given if name is not None))
 
     def is_feature(self, column: str) -> bool:
-        """Return whether ``column`` is none of the role or ignored columns."""
+        """Return whether a column is none of the role or ignored columns.
+
+        Parameters
+        ----------
+        column : str
+            Its name.
+
+        Returns
+        -------
+        bool
+        """
         return column not in self.named and column not in self.ignore
 
     def to_json(self) -> dict[str, Json]:
@@ -137,7 +147,17 @@ class TableSchema:
         return len(self.names)
 
     def of_type(self, *types: ColumnType) -> tuple[str, ...]:
-        """Return the columns of the given types, in order."""
+        """Return the columns of the given types, in order.
+
+        Parameters
+        ----------
+        *types : {"numeric", "categorical", "boolean"}
+            The types.
+
+        Returns
+        -------
+        tuple of str
+        """
         return tuple(name for name, kind in zip(self.names, self.types, strict=True) if kind in types)
 
     def to_json(self) -> dict[str, Json]:

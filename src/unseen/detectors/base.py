@@ -164,7 +164,7 @@ class BaseDetector(BaseEstimator, ABC):  # type: ignore[misc]
         marked = reference_rows(labels.domains, usable, self.n_references if seen_from else 0)
         if seen_from and not (usable & ~marked).any():
             raise LabelError(
-                f"{type(self).__name__}: all {int(usable.sum())} normals serve as references of their domain; "
+                f"{type(self).__name__}: all {int(usable.sum())} normals serve as references; "
                 f"give more normals than n_references={self.n_references} in some domain."
             )
         self.references_ = build_store(rows, labels.domains, marked, usable, keep_rows=self._keeps_rows)
@@ -257,22 +257,73 @@ class BaseDetector(BaseEstimator, ABC):  # type: ignore[misc]
         return self._scored(rows, resolve_domains(self, len(rows), domains))
 
     def p_values(self, X: ArrayLike, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
-        """Return split-conformal p-values, shape (n_rows,), in [1 / (n + 1), 1] for n calibration normals.
+        """Return split-conformal p-values; small = unlike the calibration normals.
 
-        Small = unlike the calibration normals. For a fresh normal row P(p <= a) <= a.
+        For a fresh normal row P(p <= a) <= a.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Finite numbers.
+        domains : array-like of shape (n_rows,) or None
+            Domain of each row.
+
+        Returns
+        -------
+        float64 array of shape (n_rows,)
+            In [1 / (n + 1), 1] for n calibration normals.
+
+        Raises
+        ------
+        NotCalibratedError
+            If the detector is not calibrated.
         """
         scores = self.decision_function(X, domains=domains)
         return self._calibrated().p_values(scores)
 
     def predict(self, X: ArrayLike, *, domains: ArrayLike | None = None) -> NDArray[np.int8]:
-        """Return 1 for rows whose score is above ``threshold_``, else 0, shape (n_rows,)."""
+        """Return 1 for rows whose score is above ``threshold_``, else 0.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Finite numbers.
+        domains : array-like of shape (n_rows,) or None
+            Domain of each row.
+
+        Returns
+        -------
+        int8 array of shape (n_rows,)
+
+        Raises
+        ------
+        NotCalibratedError
+            If the detector is not calibrated.
+        """
         scores = self.decision_function(X, domains=domains)
         return (scores > self._calibrated().threshold).astype(np.int8)
 
     def predict_proba(self, X: ArrayLike, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
-        """Return P(normal) and P(anomaly) of each row, shape (n_rows, 2); rows sum to 1.
+        """Return P(normal) and P(anomaly) of each row.
 
         Calibrated on the held-back rows; see :class:`unseen.scoring.calibration.Calibration`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Finite numbers.
+        domains : array-like of shape (n_rows,) or None
+            Domain of each row.
+
+        Returns
+        -------
+        float64 array of shape (n_rows, 2)
+            Rows sum to 1; the second column rises with the score.
+
+        Raises
+        ------
+        NotCalibratedError
+            If the detector is not calibrated.
         """
         scores = self.decision_function(X, domains=domains)
         anomalous = self._calibrated().probabilities(scores)
@@ -322,7 +373,7 @@ class BaseDetector(BaseEstimator, ABC):  # type: ignore[misc]
 
     @property
     def threshold_(self) -> float:
-        """The score above which ``predict`` flags a row (false-alarm rate of at most ``false_alarm_rate``)."""
+        """The score above which ``predict`` flags a row, at a false-alarm rate of ``false_alarm_rate``."""
         return self._calibrated().threshold
 
     # ---------------------------------------------------------------- helpers
@@ -340,7 +391,7 @@ class BaseDetector(BaseEstimator, ABC):  # type: ignore[misc]
         self._check_fitted()
         if self.calibration_ is None:
             raise NotCalibratedError(
-                f"{type(self).__name__}: not calibrated; call calibrate(X, y) with rows that fit has not seen, "
+                f"{type(self).__name__}: not calibrated; call calibrate(X, y) with rows fit has not seen, "
                 "or fit with calibration_fraction > 0."
             )
         return self.calibration_

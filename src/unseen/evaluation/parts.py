@@ -93,7 +93,18 @@ class Part:
         return np.equal(self.y, NORMAL)
 
     def of_kind(self, kind: str) -> BoolArray:
-        """Return which test rows are anomalies of a kind, shape (n_test,)."""
+        """Return which test rows are anomalies of a kind.
+
+        Parameters
+        ----------
+        kind : str
+            Its name.
+
+        Returns
+        -------
+        bool array of shape (n_test,)
+            All False for a kind that does not occur.
+        """
         if kind not in self.kind_names:
             return np.zeros(len(self.y), dtype=np.bool_)
         return np.equal(self.y, ANOMALY) & np.equal(self.kind_codes, self.kind_names.index(kind))

@@ -12,13 +12,37 @@ class Progress(Protocol):
     """
 
     def started(self, n_trials: int, n_kept: int) -> None:
-        """Report the number of trials, and how many of them an earlier run has finished already."""
+        """Report what is to be done.
+
+        Parameters
+        ----------
+        n_trials : int
+            Number of trials.
+        n_kept : int
+            How many of them an earlier run has finished already.
+        """
 
     def finished(self, trial: str, seconds: float) -> None:
-        """Report a trial that is done and written, and how long it took."""
+        """Report a trial that is done and written.
+
+        Parameters
+        ----------
+        trial : str
+            Its name.
+        seconds : float
+            How long it took.
+        """
 
     def failed(self, trial: str, message: str) -> None:
-        """Report a trial that raised; the run goes on and ends with an error."""
+        """Report a trial that raised; the run goes on and ends with an error.
+
+        Parameters
+        ----------
+        trial : str
+            Its name.
+        message : str
+            What went wrong.
+        """
 
 
 class Silent:

@@ -91,7 +91,17 @@ class FitSummary:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild a summary from ``to_json``; keys it does not know are left out."""
+        """Rebuild a summary from ``to_json``.
+
+        Parameters
+        ----------
+        values : mapping
+            Its values; keys it does not know are left out.
+
+        Returns
+        -------
+        FitSummary
+        """
         names = {item.name for item in fields(cls)}
         known = {name: value for name, value in values.items() if name in names}
         return cls(**{**known, "notes": tuple(known.get("notes", ()))})

@@ -59,7 +59,18 @@ class ReferenceStore:
     offsets: NDArray[np.int64]
 
     def codes(self, domains: StrArray) -> NDArray[np.int64]:
-        """Return the position of each row's domain, and ``n_domains`` (the pooled one) where it has none."""
+        """Return where the references of each row stand.
+
+        Parameters
+        ----------
+        domains : str array of shape (n_rows,)
+            Domain of each row.
+
+        Returns
+        -------
+        int64 array of shape (n_rows,)
+            Position of the domain, ``n_domains`` (the pooled normals) where it has no references.
+        """
         if len(self.domains) == 0:
             return np.zeros(len(domains), dtype=np.int64)
         order = np.argsort(self.domains)
@@ -69,7 +80,17 @@ class ReferenceStore:
         return np.where(known, candidate, len(self.domains)).astype(np.int64)
 
     def knows(self, domains: StrArray) -> BoolArray:
-        """Return which rows' domains have references of their own."""
+        """Return which rows' domains have references of their own.
+
+        Parameters
+        ----------
+        domains : str array of shape (n_rows,)
+            Domain of each row.
+
+        Returns
+        -------
+        bool array of shape (n_rows,)
+        """
         return self.codes(domains) < len(self.domains)
 
 
@@ -228,7 +249,20 @@ def apply_view(view: str, X: FloatArray, domains: StrArray, store: ReferenceStor
 
 
 def nearest(X: FloatArray, references: FloatArray) -> NDArray[np.int64]:
-    """Return the index of the Euclidean-nearest reference of each row, shape (n_rows,)."""
+    """Return the Euclidean-nearest reference of each row.
+
+    Parameters
+    ----------
+    X : float array of shape (n_rows, n_features)
+        The rows.
+    references : float array of shape (n_references, n_features)
+        At least one.
+
+    Returns
+    -------
+    int64 array of shape (n_rows,)
+        Row numbers in ``references``.
+    """
     # Distances do not change when both are moved; near the origin no digits are lost in the squares.
     origin = references.mean(axis=0, dtype=np.float64)
     moved = references - origin
