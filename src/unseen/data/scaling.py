@@ -7,6 +7,10 @@ values of a column ``x``, their median ``m`` and skewness ``g = mean((x − mean
     u  = log(1 + max(x', 0)) if g > threshold, else x'
     z  = (u − mean u) / std u
 
+Taking the logarithm sets negative values to 0, which is meant for placeholders such as −1 in a column of counts.
+Where negatives hold more than a twentieth of a column's absolute sum (a signed signal, say), they are content,
+and the column stays as it is.
+
 Columns with ``std u = 0`` carry nothing about normals and are left out.
 """
 
@@ -25,6 +29,9 @@ LARGEST = 1e15
 
 _HUGE = 1e300
 """Values beyond it are cut to it when learning, so that no sum of two overflows."""
+
+_NEGATIVE_MASS = 0.05
+"""Largest share of Σ|x| that negative values may hold in a column whose logarithm is taken."""
 
 _CHUNK_ROWS = 4096
 _FINE_SPREAD = 1e-3
@@ -93,7 +100,7 @@ class NumericScaling:
                 continue
             median = float(np.median(finite))
             filled = np.clip(np.where(np.isfinite(values), values, median), -_HUGE, _HUGE)
-            logged = log_skewed and skewness(finite) > skewness_threshold and finite.max() > 0
+            logged = log_skewed and skewness(finite) > skewness_threshold and _mostly_positive(finite)
             used = np.log1p(np.maximum(filled, 0.0)) if logged else filled
             centre, spread = _centre_and_spread(used)
             if spread == 0.0:
@@ -190,6 +197,14 @@ def skewness(values: NDArray[np.float64]) -> float:
     if variance <= np.finfo(np.float64).tiny:
         return 0.0
     return float(np.mean(centred**3) / variance**1.5)
+
+
+def _mostly_positive(finite: NDArray[np.float64]) -> bool:
+    """Whether negative values hold at most ``_NEGATIVE_MASS`` of the absolute sum, and there is a positive one."""
+    top = float(np.abs(finite).max())
+    scaled = finite / top if top > 0 else finite
+    negative = -float(scaled[scaled < 0].sum())
+    return bool(finite.max() > 0 and negative <= _NEGATIVE_MASS * float(np.abs(scaled).sum()))
 
 
 def _centre_and_spread(values: NDArray[np.float64]) -> tuple[float, float]:

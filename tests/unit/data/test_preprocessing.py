@@ -241,3 +241,11 @@ def test_skewness_against_scipy() -> None:
     assert skewness(values) == pytest.approx(skew(values))
     assert skewness(values * 1e300) == pytest.approx(skew(values))
     assert skewness(np.full(5, 7.0)) == 0.0
+
+
+def test_a_skewed_signal_with_real_negatives_keeps_them() -> None:
+    draw = np.random.default_rng(0)
+    signal = draw.exponential(1.0, 500) - 0.8
+    assert skewness(signal) > 1
+    X = TablePreprocessor(clip=None).fit(signal[:, None]).transform(signal[:, None])[:, 0]
+    assert_allclose(X, (signal - signal.mean()) / signal.std(), rtol=1e-4, atol=1e-4)
