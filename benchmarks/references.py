@@ -1,5 +1,4 @@
 """What K reference normals of a new domain buy, with no label: nearest neighbours, Mahalanobis, their sum.
-their sum.
 
 ``nsl-kdd``: the official test file is one new domain; 10 000 training normals. ``mit-bih``: trained on the
 records of DS1, tested on those of DS2, each record a domain; waveform and both RR intervals, views ``raw``

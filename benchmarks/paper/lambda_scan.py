@@ -54,8 +54,11 @@ def main() -> None:
         print(f"{kind}, seed {split.seed}: done", flush=True)
     kinds = sorted({str(split.held_out_kind) for split in splits})
     rows = [
-        [f"{rule}, λ_max {weight:g}", *(spread(values[k], 3) for k in kinds)]
-        + [spread(np.mean([values[k] for k in kinds], axis=0).tolist(), 4)]
+        [
+            f"{rule}, λ_max {weight:g}",
+            *(spread(values[k], 3) for k in kinds),
+            spread(np.mean([values[k] for k in kinds], axis=0).tolist(), 4),
+        ]
         for (rule, weight), values in sorted(
             found.items(), reverse=True, key=lambda item: (item[0][0], -item[0][1])
         )
