@@ -11,6 +11,7 @@ import numpy as np
 
 from unseen.evaluation import ResultRow, Results
 from unseen.metrics.intervals import spread_over_seeds
+from unseen.reports.wording import printable
 
 _SETTINGS: dict[str, Callable[[Any], str]] = {
     "shots": lambda value: f"{value} shots",
@@ -45,7 +46,7 @@ class Entry:
     Attributes
     ----------
     label : str
-        The detector's name, and its setting where the results hold several.
+        The detector's name, fit to print, and its setting where the results hold several.
     detector : str
         The detector's name.
     position : int
@@ -113,7 +114,7 @@ def make_entries(results: Results) -> list[Entry]:
     return [
         Entry(
             label=", ".join(
-                [key[0], *(_SETTINGS[name](v) for name, v in zip(varying, key[1:], strict=True))]
+                [printable(key[0]), *(_SETTINGS[name](v) for name, v in zip(varying, key[1:], strict=True))]
             ),
             detector=key[0],
             position=position,

@@ -102,6 +102,7 @@ def render(results: Results, parts: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["printable"] = wording.printable
     return environment.get_template("report.html.j2").render(context)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from unseen.reports import wording
 from unseen.reports.entries import Entry, Summary, summarise
-from unseen.reports.evidence import Digest
+from unseen.reports.evidence import Digest, Uniformity
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,15 @@ def detail_lines(entry: Entry, kinds: Sequence[str]) -> list[DetailLine]:
 
 @dataclass(frozen=True)
 class DriftLine:
-    """How far one entry's test normals are from its calibration normals."""
+    """How far one entry's test normals are from its calibration normals.
+
+    ``lowest`` is the false-alarm rate that so few calibration normals can promise at best, ``""`` if that is
+    not above the one asked for.
+    """
 
     entry: str
     asked: str
+    lowest: str
     observed: str
     expected: str
     distance: str
@@ -159,20 +165,12 @@ def drift_line(entry: Entry, digests: Sequence[Digest]) -> DriftLine | None:
         return None
     asked = entry.rows[0]["false_alarm_rate"]
     observed = float(np.mean([item.observed for item in found]))
-    too_many = sum(item.observed > item.high for item in found)
-    too_few = sum(item.observed < item.low for item in found)
-    bent = sum(item.distance > item.chance_distance for item in found)
     n = int(np.median([item.n_calibration for item in found]))
-    verdict = "as asked for"
-    if 2 * too_many > len(found):
-        verdict = f"normals drifted: {observed / asked:.2g} times the alarms asked for"
-    elif 2 * too_few > len(found):
-        verdict = f"normals drifted: {observed / asked:.2g} times the alarms asked for, fewer are caught"
-    elif 2 * bent > len(found):
-        verdict = "rate as asked for, but normals drifted: p-values are not uniform"
+    verdict, drifted, too_many = _verdict(found, observed / asked, possible=1 / (n + 1) <= asked)
     return DriftLine(
         entry=entry.label,
         asked=wording.percent(asked),
+        lowest=wording.percent(1 / (n + 1)) if 1 / (n + 1) > asked else "",
         observed=wording.percent(observed),
         expected=_percent_range(
             float(np.mean([item.low for item in found])), float(np.mean([item.high for item in found]))
@@ -182,9 +180,24 @@ def drift_line(entry: Entry, digests: Sequence[Digest]) -> DriftLine | None:
         n_calibration=wording.count(n),
         smallest_p=f"{1 / (n + 1):.2g}",
         verdict=verdict,
-        too_many=2 * too_many > len(found),
-        drifted=verdict != "as asked for",
+        too_many=too_many,
+        drifted=drifted,
     )
+
+
+def _verdict(found: Sequence[Uniformity], ratio: float, *, possible: bool) -> tuple[str, bool, bool]:
+    """What most trials say, whether that is drift, and whether it means too many false alarms."""
+
+    def mostly(votes: list[bool]) -> bool:
+        return 2 * sum(votes) > len(votes)
+
+    if mostly([item.observed > item.high for item in found]):
+        return f"normals drifted: {ratio:.2g} times the alarms asked for", True, True
+    if mostly([item.observed < item.low for item in found]):
+        return f"normals drifted: {ratio:.2g} times the alarms asked for, fewer are caught", True, False
+    if mostly([item.distance > item.chance_distance for item in found]):
+        return "rate as it should be, but normals drifted: p-values are not uniform", True, False
+    return "as it should be" if possible else "too few calibration normals for this rate", False, False
 
 
 @dataclass(frozen=True)
@@ -238,16 +251,17 @@ def kind_lines(kinds: Mapping[str, int], test_kinds: Mapping[str, int] | None) -
     ]
 
 
-def _summary_over_kinds(entry: Entry, role: str, fold: object) -> Summary:
+def _summary_over_kinds(entry: Entry, role: str, fold: Callable[[list[float]], Any]) -> Summary:
     """Fold the kinds of each seed into one figure, then take mean and spread over seeds."""
     seeds: dict[int, list[float]] = {}
     for kind in dict.fromkeys(row["kind"] for row in entry.of_role(role)):
         by_seed: dict[int, list[float]] = {}
         for row in entry.of_role(role, kind):
-            by_seed.setdefault(row["seed"], []).append(row["auroc"])
+            if row["auroc"] is not None:
+                by_seed.setdefault(row["seed"], []).append(row["auroc"])
         for seed, values in by_seed.items():
             seeds.setdefault(seed, []).append(float(np.mean(values)))
-    folded = tuple(float(fold(values)) for values in seeds.values())  # type: ignore[operator]
+    folded = tuple(float(fold(values)) for values in seeds.values())
     mean = float(np.mean(folded)) if folded else math.nan
     return Summary(mean, float(np.std(folded, ddof=1)) if len(folded) > 1 else math.nan, folded)
 

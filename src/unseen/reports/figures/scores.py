@@ -44,10 +44,11 @@ def score_histograms(digests: Sequence[Digest], name: str) -> Markup:
     """
     edges, logarithmic = _edges([digest.scores for digest in digests])
     with page_style():
-        figure, axes = panels(len(digests), min(4, max(2, len(digests))), 1.95)
+        n_columns = min(4, max(2, len(digests)))
+        figure, axes = panels(len(digests), n_columns, 1.95)
         for number, (panel, digest) in enumerate(zip(axes, digests, strict=True)):
-            _draw(panel, digest.scores, edges, logarithmic, labelled=number % 4 == 0)
-            panel.set_title(_title(digest, digest.scores))
+            _draw(panel, digest.scores, edges, logarithmic, labelled=number % n_columns == 0)
+            panel.set_title(_title(digest, digest.scores, longest=64 // n_columns))
             _mark(panel, digest.false_alarm_threshold, edges)
         figure.legend(handles=_handles(), loc="outside upper left", ncols=4)
         return to_svg(figure, name, "Histograms of scores of normals, known kinds and the kind held out")
@@ -77,9 +78,9 @@ def stage_histograms(digests: Sequence[Digest], name: str) -> Markup:
             unchanged = np.array_equal(before.normal, after.normal)
             for panel, groups, when in zip(pair, digest.stages, ("before", "after"), strict=True):
                 _draw(panel, groups, edges, logarithmic, labelled=when == "before")
-                panel.set_title(f"{when} stage 2: {_title(digest, groups)}")
+                panel.set_title(f"{when} stage 2: {_title(digest, groups, longest=28)}")
             if unchanged:
-                pair[1].set_title(f"stage 2 was left out: {_title(digest, after)}")
+                pair[1].set_title(f"stage 2 was left out: {_title(digest, after, longest=24)}")
             if digest.ends_in_stage2:
                 _mark(pair[1], digest.false_alarm_threshold, edges)
             top = max(panel.get_ylim()[1] for panel in pair)
@@ -89,13 +90,9 @@ def stage_histograms(digests: Sequence[Digest], name: str) -> Markup:
         return to_svg(figure, name, "Histograms of scores before and after the second stage of training")
 
 
-def _title(digest: Digest, groups: Groups) -> str:
-    area = "" if math.isnan(groups.auroc) else f", AUROC {groups.auroc:.3f}"
-    return f"{_kind(digest)}{area}"
-
-
-def _kind(digest: Digest) -> str:
-    return "nothing" if digest.held_out_kind is None else printable(digest.held_out_kind, 28)
+def _title(digest: Digest, groups: Groups, *, longest: int) -> str:
+    kind = "nothing held out" if digest.held_out_kind is None else printable(digest.held_out_kind, longest)
+    return kind if math.isnan(groups.auroc) else f"{kind}, AUROC {groups.auroc:.3f}"
 
 
 def _edges(groups: Sequence[Groups]) -> tuple[NDArray[np.float64], bool]:

@@ -133,6 +133,7 @@ def to_svg(figure: Figure, name: str, description: str) -> Markup:
     -------
     Markup
     """
+    name = f"figure-{name}"
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", dpi=170, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
