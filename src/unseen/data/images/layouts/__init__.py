@@ -1,0 +1,1 @@
+"""How public data sets and plain folders lay out pictures, one file a layout."""
