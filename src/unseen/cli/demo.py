@@ -94,7 +94,8 @@ def _score(model: TableModel, source: Path, out: Path) -> None:
 
 
 def _evaluate(train: Table, out: Path, seed: int) -> Path:
-    from unseen.cli.evaluate import SplitGrid, make_detectors, print_results
+    from unseen.cli.evaluate import print_results
+    from unseen.cli.evaluation_plan import SplitGrid, make_detectors
     from unseen.cli.trial_progress import trial_progress
     from unseen.data.sample import load_sample
     from unseen.evaluation import evaluate

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +11,7 @@ from unseen.cli import options
 from unseen.cli.console import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from unseen.detectors import BaseDetector
     from unseen.evaluation import Results
-    from unseen.protocols import Split
-    from unseen.types import BoolArray, Labels
 
 
 def evaluate(
@@ -91,10 +87,10 @@ def evaluate(
     """Hold each kind out in turn and measure detectors on it; a killed run goes on where it stopped."""
     from unseen.cli.detector_options import check_view
     from unseen.cli.evaluation_data import check_source, from_dataset, from_files
+    from unseen.cli.evaluation_plan import SplitGrid, make_detectors
     from unseen.cli.trial_progress import trial_progress
     from unseen.evaluation import Settings
     from unseen.evaluation import evaluate as run
-    from unseen.reports import write_report
 
     roles = options.column_roles(
         kind=kind_column,
@@ -144,115 +140,29 @@ def evaluate(
             progress=progress,
             dataset=data.about,
         )
+    finish(results, out, as_json=as_json)
+
+
+def finish(results: Results, out: Path, *, as_json: bool) -> None:
+    """Write the page of an evaluation and print what came out.
+
+    Parameters
+    ----------
+    results : Results
+        Of the evaluation.
+    out : Path
+        Its folder.
+    as_json : bool
+        Whether to print one JSON document instead of tables.
+    """
+    from unseen.reports import write_report
+
     page = write_report(out)
     if as_json:
         print_json({"dataset": results.dataset, "rows": results.rows, "report": str(page)})
         return
     print_results(results)
     say(f"report: {page}")
-
-
-class SplitGrid:
-    """Leave-one-kind-out splits for every combination of shots, references and contamination.
-
-    Parameters
-    ----------
-    shots, references : sequence of int
-        See :func:`unseen.protocols.leave_one_kind_out`.
-    contamination : sequence of float
-        In [0, 0.5].
-    seeds : sequence of int
-        Seeds.
-    balanced : bool
-        Balanced or natural test sets.
-    held_out : sequence of str or None
-        Kinds to hold out; None: all.
-    max_normals : int or None
-        Most normals to train on.
-    domain_split : bool or None
-        Whether test domains are new ones; None: where there are domains and no official test part.
-    """
-
-    def __init__(
-        self,
-        *,
-        shots: Sequence[int],
-        references: Sequence[int],
-        contamination: Sequence[float],
-        seeds: Sequence[int],
-        balanced: bool,
-        held_out: Sequence[str] | None,
-        max_normals: int | None,
-        domain_split: bool | None = None,
-    ) -> None:
-        self.combinations = [(s, r, c) for s in shots for r in references for c in contamination]
-        self.seeds = list(seeds)
-        self.balanced = balanced
-        self.held_out = held_out
-        self.max_normals = max_normals
-        self.domain_split = domain_split
-
-    def __call__(self, labels: Labels, *, test_rows: BoolArray | None) -> list[Split]:
-        """Return the splits of rows with these labels."""
-        from unseen.protocols import leave_one_kind_out
-
-        return [
-            split
-            for shots, references, contamination in self.combinations
-            for split in leave_one_kind_out(
-                labels,
-                shots=shots,
-                references=references,
-                contamination=contamination,
-                seeds=self.seeds,
-                test_rows=test_rows,
-                balanced=self.balanced,
-                held_out_kinds=self.held_out,
-                max_normals=self.max_normals,
-                domain_split=self.domain_split,
-            )
-        ]
-
-
-def make_detectors(
-    names: str, settings: Sequence[str], *, view: str, n_references: int
-) -> dict[str, BaseDetector]:
-    """Return the unfitted detectors that the options name.
-
-    Parameters
-    ----------
-    names : str
-        Comma-separated, or ``"all"``.
-    settings : sequence of str
-        ``detector.key=value`` texts.
-    view : str
-        The view of all of them.
-    n_references : int
-        References of each training domain.
-
-    Returns
-    -------
-    dict of str to BaseDetector
-
-    Raises
-    ------
-    ParameterError
-        If a detector or parameter is not known.
-    """
-    from unseen.cli.detector_options import build_detector, check_detector_names
-    from unseen.detectors import DETECTORS
-    from unseen.errors import ParameterError
-
-    chosen = list(DETECTORS) if names.strip() == "all" else check_detector_names(options.names(names))
-    own: dict[str, list[str]] = {name: [] for name in chosen}
-    for text in settings:
-        name, found, rest = text.partition(".")
-        if not found or name not in own:
-            raise ParameterError(f"--set {text}: write detector.key=value with one of {', '.join(chosen)}.")
-        own[name].append(rest)
-    return {
-        name: build_detector(name, texts, view=view, n_references=n_references) for name, texts in own.items()
-    }
 
 
 def print_results(results: Results) -> None:

@@ -1,0 +1,155 @@
+"""What a table model was made from and what it promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+import numpy as np
+
+from unseen.data import Table, TablePreprocessor
+from unseen.detectors import DETECTORS
+from unseen.detectors.base import BaseDetector
+from unseen.types import UNNAMED_DOMAIN, StrArray
+
+
+@dataclass(frozen=True)
+class FitSummary:
+    """What a fit was made from and what it promises.
+
+    Attributes
+    ----------
+    detector : str
+        Name in the catalogue.
+    n_rows, n_normals, n_unlabelled : int
+        Rows of the training table.
+    n_columns, n_features : int
+        Columns of the table that are used, and numbers they become.
+    kinds : dict of str to int
+        Rows of each known kind.
+    domains : dict of str to int
+        Rows of each named domain.
+    n_calibration : int
+        Normals that were held back for calibration.
+    smallest_p : float
+        Smallest p-value that so many calibration normals allow, 1 / (n_calibration + 1).
+    threshold : float
+        Score above which a row is flagged.
+    false_alarm_rate : float
+        Share of normals that may be flagged, as asked for.
+    guaranteed_false_alarm_rate : float
+        The bound that holds at the threshold; larger if there are too few calibration normals.
+    reference_use : str
+        What the detector does with references.
+    notes : tuple of str
+        What was noticed on the way (merged spellings, dropped columns, ...).
+    seconds : float
+        Time the fit took.
+    estimate : dict or None
+        The estimate for kinds that are not labelled; see :mod:`unseen.pipeline.estimate`.
+    """
+
+    detector: str
+    n_rows: int
+    n_normals: int
+    n_unlabelled: int
+    n_columns: int
+    n_features: int
+    kinds: dict[str, int]
+    domains: dict[str, int]
+    n_calibration: int
+    smallest_p: float
+    threshold: float
+    false_alarm_rate: float
+    guaranteed_false_alarm_rate: float
+    reference_use: str
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    estimate: dict[str, Any] | None = field(default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as values that JSON can hold."""
+        return {**asdict(self), "notes": list(self.notes)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild a summary from ``to_json``.
+
+        Parameters
+        ----------
+        values : mapping
+            Its values; keys it does not know are left out.
+
+        Returns
+        -------
+        FitSummary
+        """
+        names = {item.name for item in fields(cls)}
+        known = {name: value for name, value in values.items() if name in names}
+        return cls(**{**known, "notes": tuple(known.get("notes", ()))})
+
+
+def summarise(
+    table: Table, preprocessor: TablePreprocessor, detector: BaseDetector, seconds: float
+) -> FitSummary:
+    """Describe a fit.
+
+    Parameters
+    ----------
+    table : Table
+        What was fitted on.
+    preprocessor : TablePreprocessor
+        Fitted.
+    detector : BaseDetector
+        Fitted and calibrated.
+    seconds : float
+        Time the fit took.
+
+    Returns
+    -------
+    FitSummary
+    """
+    labels, calibration = table.labels, detector.calibration_
+    assert calibration is not None
+    n_calibration = len(calibration.normal_scores)
+    notes = [*table.notes, *preprocessor.notes_]
+    if table.y is None:
+        notes.append("no kind or label column was named: all rows are taken as normal")
+    if calibration.smallest_p > detector.false_alarm_rate:
+        notes.append(
+            f"{n_calibration} calibration normals cannot promise a false-alarm rate of "
+            f"{detector.false_alarm_rate:g}; the threshold is their largest score, which promises "
+            f"{calibration.smallest_p:.3g}"
+        )
+    return FitSummary(
+        detector=detector_name(detector),
+        n_rows=len(table),
+        n_normals=int(labels.normal.sum()),
+        n_unlabelled=int((labels.y == -1).sum()),
+        n_columns=len(table.schema),
+        n_features=detector.n_features_in_,
+        kinds=_counts(labels.kinds[labels.anomaly]),
+        domains=_counts(labels.domains[labels.domains != UNNAMED_DOMAIN]),
+        n_calibration=n_calibration,
+        smallest_p=float(calibration.smallest_p),
+        threshold=float(calibration.threshold),
+        false_alarm_rate=float(detector.false_alarm_rate),
+        guaranteed_false_alarm_rate=float(calibration.guaranteed_false_alarm_rate),
+        reference_use=detector.reference_use,
+        notes=tuple(dict.fromkeys(notes)),
+        seconds=seconds,
+    )
+
+
+def detector_name(detector: BaseDetector) -> str:
+    """Return the catalogue's name of a detector, or its class name if it is not in there."""
+    for name, cls in DETECTORS.items():
+        if type(detector) is cls:
+            return name
+    return type(detector).__name__
+
+
+def _counts(names: StrArray) -> dict[str, int]:
+    values, counts = np.unique(names, return_counts=True)
+    return {str(value): int(count) for value, count in zip(values, counts, strict=True)}
