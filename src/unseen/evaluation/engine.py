@@ -27,7 +27,7 @@ from unseen.evaluation.parts import PARTS, finished_rows
 from unseen.evaluation.prepared import Prepared, prepare, work_folder
 from unseen.evaluation.progress import Progress, Silent
 from unseen.evaluation.results import ResultRow, Results
-from unseen.evaluation.running import Outcome, run_job, run_job_on_one_thread
+from unseen.evaluation.running import SET_BY_EVALUATION, Outcome, run_job, run_job_on_one_thread
 from unseen.evaluation.settings import Settings
 from unseen.evaluation.trials import Job, Trial, group_into_jobs, plan_trials
 from unseen.protocols import Split
@@ -273,7 +273,11 @@ def _run_facts(
                 "class": f"{type(detector).__module__}.{type(detector).__qualname__}",
                 "uses_labels": detector.uses_labels,
                 "reference_use": detector.reference_use,
-                "parameters": detector.get_params(deep=False),
+                "parameters": {
+                    key: value
+                    for key, value in detector.get_params(deep=False).items()
+                    if key not in SET_BY_EVALUATION
+                },
             }
             for name, detector in detectors.items()
         },

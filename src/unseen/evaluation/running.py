@@ -25,6 +25,9 @@ from unseen.pipeline.view_selection import choose_view
 from unseen.protocols import Split
 from unseen.types import NORMAL_KIND, Labels
 
+SET_BY_EVALUATION = ("calibration_fraction", "false_alarm_rate", "seed")
+"""Parameters that every clone gets from the split and the settings, whatever the given detector has."""
+
 
 @runtime_checkable
 class HasLatentSpace(Protocol):
