@@ -142,30 +142,40 @@ class IsolationForest(BaseDetector):
     def _score(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
         lengths = np.empty(len(V), dtype=np.float64)
         for start in range(0, len(V), _CHUNK_ROWS):
-            nodes = self._starts(V[start : start + _CHUNK_ROWS])
+            chunk = V[start : start + _CHUNK_ROWS]
+            nodes = self._starts(chunk)
             for _ in range(self.depth_):
-                nodes, _features = self._step(V[start : start + _CHUNK_ROWS], nodes)
-            lengths[start : start + _CHUNK_ROWS] = self.path_lengths_[nodes].mean(axis=1)
-        if self.normaliser_ == 0:
-            return np.full(len(V), 0.5)
-        return np.asarray(2.0 ** (-lengths / self.normaliser_))
+                nodes, _features = self._step(chunk, nodes)
+            lengths[start : start + len(chunk)] = self.path_lengths_[nodes].mean(axis=1)
+        return self._scores_of(lengths)
 
     def _explain(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
-        n_features = V.shape[1]
-        credits = np.zeros(V.size, dtype=np.float64)
+        return self._score_and_explain(V, domains)[1]
+
+    def _score_and_explain(
+        self, V: FloatArray, domains: StrArray
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        lengths = np.empty(len(V), dtype=np.float64)
+        credits = np.empty(V.shape, dtype=np.float64)
         for start in range(0, len(V), _CHUNK_ROWS):
             chunk = V[start : start + _CHUNK_ROWS]
             nodes = self._starts(chunk)
-            cells = (start + np.arange(len(chunk)))[:, None] * n_features
+            first_cells = np.arange(len(chunk))[:, None] * V.shape[1]
+            total = np.zeros(chunk.size, dtype=np.float64)
             for _ in range(self.depth_):
                 below, features = self._step(chunk, nodes)
-                change = self.path_lengths_[nodes] - self.path_lengths_[below]
-                first, last = start * n_features, (start + len(chunk)) * n_features
-                credits[first:last] += np.bincount(
-                    (cells + features - first).ravel(), weights=change.ravel(), minlength=last - first
-                )
+                change = self.path_lengths_.take(nodes) - self.path_lengths_.take(below)
+                total += np.bincount((first_cells + features).ravel(), change.ravel(), chunk.size)
                 nodes = below
-        return credits.reshape(V.shape) / len(self.roots_)
+            credits[start : start + len(chunk)] = total.reshape(chunk.shape) / len(self.roots_)
+            lengths[start : start + len(chunk)] = self.path_lengths_.take(nodes).mean(axis=1)
+        return self._scores_of(lengths), credits
+
+    def _scores_of(self, lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map mean path lengths to scores."""
+        if self.normaliser_ == 0:
+            return np.full(len(lengths), 0.5)
+        return np.asarray(2.0 ** (-lengths / self.normaliser_))
 
     def _starts(self, V: FloatArray) -> NDArray[np.int64]:
         """Put every row at the root of every tree: shape (n_rows, n_trees)."""

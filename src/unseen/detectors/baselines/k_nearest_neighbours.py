@@ -155,22 +155,39 @@ class KNearestNeighbours(BaseDetector):
         self.reference_offsets_ = np.cumsum([0, *(len(blocks[name]) for name in names)]).astype(np.int64)
 
     def _score(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
-        distances, _ = self._neighbours(V, domains)
+        return self._aggregate(self._neighbours(V, domains)[0])
+
+    def _explain(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
+        return self._differences(V, *self._neighbours(V, domains))
+
+    def _score_and_explain(
+        self, V: FloatArray, domains: StrArray
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        distances, positions = self._neighbours(V, domains)
+        return self._aggregate(distances), self._differences(V, distances, positions)
+
+    def _aggregate(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean or largest of the finite distances of each row."""
         counted = np.isfinite(distances)
         if self.aggregation == "kth":
             last = counted.sum(axis=1) - 1
             return np.asarray(np.take_along_axis(distances, last[:, None], axis=1)[:, 0])
         return np.asarray(np.where(counted, distances, 0.0).sum(axis=1) / counted.sum(axis=1))
 
-    def _explain(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
-        distances, positions = self._neighbours(V, domains)
+    def _differences(
+        self, V: FloatArray, distances: NDArray[np.float64], positions: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Mean over the neighbours of the squared difference in each feature."""
         rows = np.concatenate([self.bank_, self.reference_rows_])
         counted = np.isfinite(distances)
         total = np.zeros(V.shape, dtype=np.float64)
         for i in range(distances.shape[1]):
-            difference = V.astype(np.float64) - rows[positions[:, i]]
-            total += np.where(counted[:, i, None], difference**2, 0.0)
-        return np.asarray(total / counted.sum(axis=1)[:, None])
+            difference = V - rows[positions[:, i]]
+            difference *= difference
+            difference[~counted[:, i]] = 0.0
+            total += difference
+        total /= counted.sum(axis=1)[:, None]
+        return total
 
     def _neighbours(self, V: FloatArray, domains: StrArray) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return distances (n_rows, k), inf where there is none, and positions in bank + references."""

@@ -94,7 +94,7 @@ class Mahalanobis(BaseDetector):
         self,
         *,
         shrinkage: str = "ledoit-wolf",
-        reference_prior: float = 100.0,
+        reference_prior: float = 300.0,
         view: str = "raw",
         n_references: int = 8,
         calibration_fraction: float = 0.2,
@@ -150,6 +150,12 @@ class Mahalanobis(BaseDetector):
         for rows, contributions in self._contributions(V, domains):
             squared[rows] = contributions.sum(axis=1)
         return np.sqrt(np.maximum(squared, 0.0))
+
+    def _score_and_explain(
+        self, V: FloatArray, domains: StrArray
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        contributions = self._explain(V, domains)
+        return np.sqrt(np.maximum(contributions.sum(axis=1), 0.0)), contributions
 
     def _explain(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
         out = np.empty(V.shape, dtype=np.float64)
