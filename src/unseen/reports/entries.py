@@ -113,15 +113,17 @@ def make_entries(results: Results) -> list[Entry]:
         groups.setdefault(key, []).append(row)
     return [
         Entry(
-            label=", ".join(
-                [printable(key[0]), *(_SETTINGS[name](v) for name, v in zip(varying, key[1:], strict=True))]
-            ),
+            label=_label(key[0], [_SETTINGS[name](v) for name, v in zip(varying, key[1:], strict=True)]),
             detector=key[0],
             position=position,
             rows=tuple(rows),
         )
         for position, (key, rows) in enumerate(groups.items())
     ]
+
+
+def _label(detector: str, settings: list[str]) -> str:
+    return f"{printable(detector)} ({', '.join(settings)})" if settings else printable(detector)
 
 
 def best_entry(entries: Sequence[Entry]) -> Entry:

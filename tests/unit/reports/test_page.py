@@ -205,7 +205,7 @@ def test_without_held_out_kinds_the_page_says_so(tmp_path: Path) -> None:
 def test_varied_settings_become_columns_and_a_figure(tmp_path: Path) -> None:
     rows = [bare(references=k, auroc=0.6 + k / 100, detector=d) for k in (0, 8, 32) for d in ("a", "b")]
     text = write_report(write_rows(tmp_path, rows)).read_text(encoding="utf-8")
-    assert "a, 32 references" in text
+    assert "a (32 references)" in text
     assert 'id="figure-trends-title"' in text
     text = write_report(write_rows(tmp_path, rows[:2])).read_text(encoding="utf-8")
     assert "references</th>" not in text
