@@ -34,6 +34,7 @@ from unseen.nn.losses.anomaly_awareness import (
 )
 from unseen.nn.losses.elbo import Reconstruction, elbo_terms
 from unseen.nn.training import History, StepLoss, check_schedule, train
+from unseen.nn.vae_training import train_on_normals
 from unseen.nn.variational_autoencoder import (
     VariationalAutoencoder,
     check_architecture,
@@ -42,7 +43,6 @@ from unseen.nn.variational_autoencoder import (
     latent_means,
     reconstruction_errors,
     to_tensor,
-    train_on_normals,
 )
 from unseen.references import apply_view
 from unseen.types import NORMAL_KIND, FloatArray, Labels, StrArray

@@ -1,4 +1,4 @@
-"""The training loop: shuffled slices of tensors that stay in memory, fused Adam.
+"""The training loop: shuffled slices of tensors that stay in memory, Adam on one flat tensor.
 
 A method gives a *step*, a function from one batch to its loss; everything else is here once. Rows are
 gathered in shuffled blocks and batches are contiguous slices of a block, which is several times faster than a
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from unseen.checks import check_int, check_real
 from unseen.errors import ParameterError
+from unseen.nn.flat_adam import FlatAdam
 from unseen.nn.threads import suitable_threads
 
 _BLOCK_ROWS = 65_536
@@ -29,7 +30,7 @@ class StepLoss(NamedTuple):
     Attributes
     ----------
     loss : scalar Tensor
-        What is minimised.
+        What is minimised. If it carries no graph, the step has written ``.grad`` of every parameter itself.
     parts : dict of str to scalar Tensor
         Terms of the loss by name, for the history; they are detached by the loop.
     """
@@ -75,7 +76,7 @@ def train(
     generator : torch.Generator
         Decides the order of the rows; on the device of ``tensors``.
     optimizer : torch.optim.Optimizer or None
-        None: Adam with torch's own defaults beside ``lr``, in its fused form.
+        None: Adam with torch's defaults beside ``lr``; see :mod:`unseen.nn.flat_adam`.
 
     Returns
     -------
@@ -87,19 +88,18 @@ def train(
     ParameterError
         If the loss is no longer finite at the end of an epoch.
     """
-    if optimizer is None:
-        optimizer = torch.optim.Adam(module.parameters(), lr=lr, fused=True)
+    updater = FlatAdam(module, lr) if optimizer is None else optimizer
     module.train()
     epoch_means = []
-    for epoch in range(1, epochs + 1):
-        with suitable_threads(module):
-            means = _run_epoch(step, tensors, epoch, batch_size, generator, optimizer)
-        if not np.isfinite(means["loss"]):
-            raise ParameterError(
-                f"training diverged: the loss is {means['loss']} after epoch {epoch}; "
-                f"use a smaller lr (now {lr:g}) or rows without extreme values."
-            )
-        epoch_means.append(means)
+    try:
+        for epoch in range(1, epochs + 1):
+            with suitable_threads(module):
+                means = _run_epoch(step, tensors, epoch, batch_size, generator, updater)
+            _check_finite(means["loss"], epoch, lr)
+            epoch_means.append(means)
+    finally:
+        if isinstance(updater, FlatAdam):
+            updater.release()
     module.eval()
     names = list(epoch_means[0]) if epoch_means else ["loss"]
     return {name: np.array([means[name] for means in epoch_means], dtype=np.float64) for name in names}
@@ -154,19 +154,28 @@ def _run_epoch(
     epoch: int,
     batch_size: int,
     generator: torch.Generator,
-    optimizer: torch.optim.Optimizer,
+    updater: FlatAdam | torch.optim.Optimizer,
 ) -> dict[str, float]:
     """One pass over the rows; means over them of the loss and its parts."""
     recorded: list[dict[str, Tensor]] = []
     sizes: list[int] = []
     for batch in shuffled_batches(tensors, batch_size, generator):
         result = step(batch, epoch)
-        optimizer.zero_grad(set_to_none=True)
-        result.loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        if result.loss.requires_grad:
+            updater.zero_grad()
+            result.loss.backward()  # type: ignore[no-untyped-call]
+        updater.step()
         recorded.append({"loss": result.loss.detach()} | {k: v.detach() for k, v in result.parts.items()})
         sizes.append(len(batch[0]))
     return _row_means(recorded, sizes)
+
+
+def _check_finite(loss: float, epoch: int, lr: float) -> None:
+    if not np.isfinite(loss):
+        raise ParameterError(
+            f"training diverged: the loss is {loss} after epoch {epoch}; "
+            f"use a smaller lr (now {lr:g}) or rows without extreme values."
+        )
 
 
 def _row_means(recorded: list[dict[str, Tensor]], sizes: list[int]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A small fully connected variational autoencoder: the network, its training on normals, its errors.
+"""A small fully connected variational autoencoder: the network and its errors.
 
 Used by the ``vae`` and ``anomaly-aware-vae`` detectors. For one hidden layer of width h and a latent space of
 size k the layers are F → h → (μ, log σ²) of size k each → h → F, with ReLU after the hidden layers.
@@ -17,13 +17,11 @@ from torch import Tensor, nn
 
 from unseen.checks import check_choice, check_int
 from unseen.errors import InputError, ParameterError
-from unseen.nn.device import seeded_generator
-from unseen.nn.losses.elbo import RECONSTRUCTIONS, Reconstruction, elbo_terms
+from unseen.nn.losses.elbo import RECONSTRUCTIONS, Reconstruction
 from unseen.nn.threads import suitable_threads
-from unseen.nn.training import History, StepLoss, train
 from unseen.types import FloatArray
 
-_LOG_VARIANCE_LIMIT = 20.0
+LOG_VARIANCE_LIMIT = 20.0
 """log σ² is held within ± this, so that exp never overflows on an outlier."""
 
 _SCORING_CELLS = 1_048_576
@@ -67,7 +65,7 @@ class VariationalAutoencoder(nn.Module):
     def encode(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return μ and log σ² of q(z|x), each of shape (n_rows, n_latent)."""
         mean, log_variance = self.encoder(rows).split(self.n_latent, dim=1)
-        return mean, log_variance.clamp(-_LOG_VARIANCE_LIMIT, _LOG_VARIANCE_LIMIT)
+        return mean, log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
 
     def forward(self, rows: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode, sample z = μ + σ ε, decode.
@@ -96,61 +94,6 @@ class VariationalAutoencoder(nn.Module):
         """Return x̂ decoded from z = μ(x), without sampling, shape (n_rows, n_features)."""
         mean = self.encoder(rows)[:, : self.n_latent]
         return self.finish(self.decoder(mean))
-
-
-def train_on_normals(
-    X: FloatArray,
-    *,
-    hidden: Sequence[int],
-    latent: int,
-    loss: Reconstruction,
-    epochs: int,
-    batch_size: int,
-    lr: float,
-    device: torch.device,
-    seed: int,
-) -> tuple[VariationalAutoencoder, History]:
-    """Train a VAE on normals alone: mean over the batch of reconstruction + KL.
-
-    Parameters
-    ----------
-    X : float array of shape (n_rows, n_features)
-        Normals.
-    hidden : sequence of int
-        Widths of the encoder's hidden layers.
-    latent : int
-        Size of the latent space.
-    loss : {"mse", "bce"}
-        Reconstruction term; see :func:`unseen.nn.losses.elbo.reconstruction_loss`.
-    epochs, batch_size, lr
-        See :func:`unseen.nn.training.train`.
-    device : torch.device
-        Where to train, in float32.
-    seed : int
-        Decides first weights, order of the rows and noise.
-
-    Returns
-    -------
-    network : VariationalAutoencoder
-        Trained, on the CPU.
-    history : dict of str to float64 array of shape (epochs,)
-        ``"loss"``, ``"reconstruction"`` and ``"kl"``.
-    """
-    network = VariationalAutoencoder(
-        X.shape[1], hidden, latent, sigmoid=loss == "bce", generator=seeded_generator(seed)
-    ).to(device)
-    generator = seeded_generator(seed, device)
-
-    def step(batch: tuple[Tensor, ...], _epoch: int) -> StepLoss:
-        (x,) = batch
-        noise = torch.randn(len(x), latent, generator=generator, device=device)
-        output, mean, log_variance = network(x, noise)
-        reconstruction, kl = elbo_terms(output, x, mean, log_variance, loss)
-        return StepLoss(reconstruction + kl, {"reconstruction": reconstruction, "kl": kl})
-
-    rows = to_tensor(X, device)
-    history = train(network, step, [rows], epochs=epochs, batch_size=batch_size, lr=lr, generator=generator)
-    return network.cpu(), history
 
 
 def reconstruction_errors(

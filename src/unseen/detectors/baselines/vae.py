@@ -19,6 +19,7 @@ from unseen.detectors.base import BaseDetector
 from unseen.nn.device import resolve_device
 from unseen.nn.losses.elbo import Reconstruction
 from unseen.nn.training import History, check_schedule
+from unseen.nn.vae_training import train_on_normals
 from unseen.nn.variational_autoencoder import (
     VariationalAutoencoder,
     check_architecture,
@@ -26,7 +27,6 @@ from unseen.nn.variational_autoencoder import (
     errors_by_feature,
     latent_means,
     reconstruction_errors,
-    train_on_normals,
 )
 from unseen.references import apply_view
 from unseen.types import NORMAL_KIND, FloatArray, Labels, StrArray
