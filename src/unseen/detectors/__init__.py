@@ -2,6 +2,10 @@
 
 from unseen.detectors.anomaly_aware_vae import AnomalyAwareVAE
 from unseen.detectors.base import BaseDetector
+from unseen.detectors.baselines.boosted_trees import BoostedTrees
+from unseen.detectors.baselines.coral import CORAL
+from unseen.detectors.baselines.deep_sad import DeepSAD
+from unseen.detectors.baselines.dev_net import DevNet
 from unseen.detectors.baselines.isolation_forest import IsolationForest
 from unseen.detectors.baselines.k_nearest_neighbours import KNearestNeighbours
 from unseen.detectors.baselines.mahalanobis import Mahalanobis
@@ -10,10 +14,14 @@ from unseen.detectors.catalogue import DETECTORS
 from unseen.detectors.multi_directional_meta import MultiDirectionalMeta
 
 __all__ = [
+    "CORAL",
     "DETECTORS",
     "VAE",
     "AnomalyAwareVAE",
     "BaseDetector",
+    "BoostedTrees",
+    "DeepSAD",
+    "DevNet",
     "IsolationForest",
     "KNearestNeighbours",
     "Mahalanobis",

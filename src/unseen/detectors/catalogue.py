@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from unseen.detectors.anomaly_aware_vae import AnomalyAwareVAE
 from unseen.detectors.base import BaseDetector
+from unseen.detectors.baselines.boosted_trees import BoostedTrees
+from unseen.detectors.baselines.coral import CORAL
+from unseen.detectors.baselines.deep_sad import DeepSAD
+from unseen.detectors.baselines.dev_net import DevNet
 from unseen.detectors.baselines.isolation_forest import IsolationForest
 from unseen.detectors.baselines.k_nearest_neighbours import KNearestNeighbours
 from unseen.detectors.baselines.mahalanobis import Mahalanobis
@@ -17,5 +21,9 @@ DETECTORS: dict[str, type[BaseDetector]] = {
     "k-nearest-neighbours": KNearestNeighbours,
     "mahalanobis": Mahalanobis,
     "isolation-forest": IsolationForest,
+    "boosted-trees": BoostedTrees,
+    "dev-net": DevNet,
+    "deep-sad": DeepSAD,
+    "coral": CORAL,
 }
 """Name → class."""

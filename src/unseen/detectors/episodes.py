@@ -12,10 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.cluster import MiniBatchKMeans
-
-from unseen.types import FloatArray, StrArray
 
 _LEAST_HARDNESS = 0.05
 
@@ -140,26 +136,3 @@ class EpisodeSampler:
 def grown(first: int, last: int, progress: float) -> int:
     """Return the whole number at ``progress`` in [0, 1] on the way from ``first`` to ``last``."""
     return int(np.floor(first + (last - first) * progress + 0.5))
-
-
-def pseudo_domains(normals: FloatArray, n_domains: int, generator: np.random.Generator) -> StrArray:
-    """Cluster normals into domains by mini-batch k-means, for data that names none.
-
-    Parameters
-    ----------
-    normals : float array of shape (n_rows, n_features)
-        Training normals.
-    n_domains : int >= 1
-        How many clusters to look for; fewer come out where rows coincide.
-    generator : numpy.random.Generator
-        Draws the seed of the clustering.
-
-    Returns
-    -------
-    str array of shape (n_rows,)
-        ``"cluster 0"``, ``"cluster 1"``, …
-    """
-    n_clusters = min(n_domains, len(np.unique(normals, axis=0)))
-    seed = int(generator.integers(2**31))
-    codes: NDArray[np.int64] = MiniBatchKMeans(n_clusters, random_state=seed, n_init=3).fit_predict(normals)
-    return np.array([f"cluster {code}" for code in codes], dtype=np.str_)

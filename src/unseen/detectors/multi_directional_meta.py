@@ -36,7 +36,7 @@ from torch import Tensor, nn
 
 from unseen.checks import check_choice, check_int, check_real
 from unseen.detectors.base import BaseDetector
-from unseen.detectors.episodes import EpisodeSampler, pseudo_domains
+from unseen.detectors.episodes import EpisodeSampler
 from unseen.detectors.latent_novelty import (
     CUES,
     CueScale,
@@ -62,6 +62,7 @@ from unseen.nn.losses.one_class import anomaly_logit
 from unseen.nn.losses.variance_normalised_reconstruction import variance_normalised_reconstruction
 from unseen.nn.randomness import isolated_randomness
 from unseen.nn.residual_encoder import ResidualDecoder, ResidualEncoder
+from unseen.references.pseudo_domains import pseudo_domains
 from unseen.types import NORMAL_KIND, UNNAMED_DOMAIN, FloatArray, Labels, StrArray
 
 ScoreRule = Literal["fused", "head", "novelty"]

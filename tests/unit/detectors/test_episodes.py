@@ -4,7 +4,8 @@ from collections import Counter
 
 import numpy as np
 
-from unseen.detectors.episodes import EpisodeSampler, grown, pseudo_domains
+from unseen.detectors.episodes import EpisodeSampler, grown
+from unseen.references.pseudo_domains import pseudo_domains
 
 
 def sampler(n_episodes=12, *, multi_directional=True, curriculum=True, seed=0):

@@ -1,8 +1,21 @@
-"""Detectors from the literature that learn from normal rows alone."""
+"""Detectors from the literature: from normal rows alone, and from labelled anomalies too."""
 
+from unseen.detectors.baselines.boosted_trees import BoostedTrees
+from unseen.detectors.baselines.coral import CORAL
+from unseen.detectors.baselines.deep_sad import DeepSAD
+from unseen.detectors.baselines.dev_net import DevNet
 from unseen.detectors.baselines.isolation_forest import IsolationForest
 from unseen.detectors.baselines.k_nearest_neighbours import KNearestNeighbours
 from unseen.detectors.baselines.mahalanobis import Mahalanobis
 from unseen.detectors.baselines.vae import VAE
 
-__all__ = ["VAE", "IsolationForest", "KNearestNeighbours", "Mahalanobis"]
+__all__ = [
+    "CORAL",
+    "VAE",
+    "BoostedTrees",
+    "DeepSAD",
+    "DevNet",
+    "IsolationForest",
+    "KNearestNeighbours",
+    "Mahalanobis",
+]
