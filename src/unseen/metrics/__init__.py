@@ -1,4 +1,4 @@
-"""How well scores rank and decide: AUROC, average precision, F1, operating points, intervals."""
+"""How well scores rank and decide, and how well maps show: AUROC, F1, operating points, intervals, PRO."""
 
 from unseen.metrics.intervals import (
     Interval,
@@ -10,11 +10,21 @@ from unseen.metrics.intervals import (
     spread_over_seeds,
     wilson_interval,
 )
+from unseen.metrics.localisation import (
+    Localisation,
+    LocalisationMeter,
+    localisation,
+    pixel_auroc,
+    pixel_f1_max,
+    pro,
+)
 from unseen.metrics.operating import OperatingPoint, confusion_at, recall_at_false_alarm_rate
 from unseen.metrics.ranking import auroc, average_precision, f1_max, precision_recall_curve, roc_curve
 
 __all__ = [
     "Interval",
+    "Localisation",
+    "LocalisationMeter",
     "OperatingPoint",
     "Spread",
     "auroc",
@@ -25,7 +35,11 @@ __all__ = [
     "delong_interval",
     "f1_max",
     "hanley_mcneil_error",
+    "localisation",
+    "pixel_auroc",
+    "pixel_f1_max",
     "precision_recall_curve",
+    "pro",
     "recall_at_false_alarm_rate",
     "roc_curve",
     "spread_over_seeds",

@@ -32,9 +32,9 @@ def read_images(
         A data set, one of its categories, a plain folder, or one picture.
     layout : str
         ``"auto"``: recognise it (``ImageSet.layout`` says which it was). Else one of
-        ``unseen.data.images.LAYOUTS``: visa, mvtec-3d, brats, btad, mvtec-loco, mvtec, folders, flat.
+        ``unseen.data.images.LAYOUTS``: visa, mvtec-3d, brats, btad, mvtec-loco, mvtec, folders, flat, nested.
     loose : "unlabelled" or "normal"
-        What pictures are that lie in one folder without ceremony (layout flat).
+        What pictures without labels are (layouts flat and nested).
     white_level : int >= 1
         The value of 16-bit files that becomes 255.
     max_pixels : int >= 1
@@ -60,7 +60,7 @@ def read_images(
     items = list(LAYOUTS[name].read(root))
     if not items:
         raise ReadError(f"{root} has no pictures in the layout {name!r} ({LAYOUTS[name].title}).")
-    if name == "flat" and loose == "normal":
+    if name in ("flat", "nested") and loose == "normal":
         items = [replace(item, kind=NORMAL_KIND) for item in items]
     notes = [f"Layout: {LAYOUTS[name].title}.", *_notes(items)]
     return ImageSet(items, layout=name, notes=notes, white_level=white_level, max_pixels=max_pixels)

@@ -38,4 +38,5 @@ LAYOUTS: dict[str, Layout] = {
     "mvtec": Layout("MVTec AD", mvtec.recognise, mvtec.read),
     "folders": Layout("a folder of good pictures beside others", plain.recognise_folders, plain.read_folders),
     "flat": Layout("pictures without folders or labels", plain.recognise_flat, plain.read_flat),
+    "nested": Layout("pictures in folders without labels", plain.recognise_nested, plain.read_nested),
 }

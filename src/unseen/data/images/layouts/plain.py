@@ -5,7 +5,9 @@
     good/part_001.png          (or normal/, ok/)
     scratched/part_107.png     other folders are kinds of defects; there are no masks
 
-or pictures that lie in one folder, of which nothing is known; or one picture.
+or pictures that lie in one folder, of which nothing is known; or one picture. A folder of folders of which
+nothing is known (``banded/banded_0002.jpg``, as texture collections have it) is read only if that is asked
+for, so that a folder of good pictures under an unexpected name does not go by as unlabelled.
 """
 
 from __future__ import annotations
@@ -76,3 +78,26 @@ def read_flat(root: Path) -> Iterator[ImageItem]:
     folder = root.parent if root.is_file() else root
     for path in [root] if root.is_file() else pictures_in(root):
         yield ImageItem(path, "", domain_of(folder))
+
+
+def recognise_nested(root: Path) -> bool:
+    """Return False: this layout has to be asked for."""
+    return False
+
+
+def read_nested(root: Path) -> Iterator[ImageItem]:
+    """Yield the pictures in a folder and in all folders below it, not labelled.
+
+    Parameters
+    ----------
+    root : Path
+        A folder.
+
+    Yields
+    ------
+    ImageItem
+        With kind ``""`` and the name of its folder as its domain.
+    """
+    yield from read_flat(root)
+    for folder in folders_in(root):
+        yield from read_nested(folder)
