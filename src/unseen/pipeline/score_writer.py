@@ -144,7 +144,9 @@ class ScoreFile:
     def _open(self, schema: pa.Schema) -> Any:
         if self._suffix == ".csv":
             return pa_csv.CSVWriter(self._path, schema)
-        return pq.ParquetWriter(self._path, schema, compression=_COMPRESSION)
+        # Real numbers hardly repeat: a dictionary of them costs more time than all the rest of the writing.
+        repeating = [item.name for item in schema if not pa.types.is_floating(item.type)]
+        return pq.ParquetWriter(self._path, schema, compression=_COMPRESSION, use_dictionary=repeating)
 
 
 def _plain(item: pa.Field) -> pa.Field:
