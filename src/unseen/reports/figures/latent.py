@@ -50,6 +50,7 @@ def latent_maps(digests: Sequence[Digest], name: str) -> Markup:
 
 def _draw(axes: Axes, latent: Latent) -> None:
     known = ~latent.normal & ~latent.held_out
+    size = 3.6 if len(latent.points) > 600 else 5.5
     for rows, (ink, _, symbol) in zip((latent.normal, known, latent.held_out), _GROUPS, strict=True):
         points = latent.points[rows]
         axes.plot(
@@ -57,7 +58,7 @@ def _draw(axes: Axes, latent: Latent) -> None:
             points[:, 1],
             symbol,
             color=ink,
-            markersize=3.6,
+            markersize=size,
             alpha=0.5,
             markeredgewidth=0,
             rasterized=True,
