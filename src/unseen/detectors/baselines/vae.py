@@ -75,8 +75,8 @@ class VAE(BaseDetector):
     def __init__(
         self,
         *,
-        hidden: Sequence[int] = (16,),
-        latent: int = 2,
+        hidden: Sequence[int] = (64,),
+        latent: int = 8,
         loss: Reconstruction = "mse",
         epochs: int = 50,
         batch_size: int = 512,
