@@ -27,7 +27,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import (
+    BmpImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+)
 
 from unseen.errors import ReadError
 from unseen.pixels import Pixels
@@ -42,7 +50,16 @@ FULL_WHITE = 65_535
 MAX_PIXELS = 2**26
 """Pictures with more pixels than this (8192 x 8192) are refused before they are decoded."""
 
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF")
+_FORMATS = tuple(
+    plugin.format
+    for plugin in (
+        PngImagePlugin.PngImageFile,
+        JpegImagePlugin.JpegImageFile,
+        BmpImagePlugin.BmpImageFile,
+        TiffImagePlugin.TiffImageFile,
+    )
+)
+"""Importing a plugin makes its format known; no other decoder ever sees a file."""
 _SWAPPED_AXES = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
 _FAULTS = (
@@ -159,7 +176,7 @@ def _opened(path: Path, max_pixels: int, *, load: bool = True) -> Iterator[Image
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ReadError(
-            f"{path} claims more pixels than is safe to decode; scale it down. {error}"
+            f"{path} claims more pixels than are safe to decode; scale it down. {error}"
         ) from error
     except UnidentifiedImageError as error:
         raise ReadError(f"{path} is not a PNG, JPEG, BMP or TIFF picture, or its head is damaged.") from error

@@ -95,7 +95,17 @@ class ImageSet:
         return f"ImageSet({len(self)} images: {counts}{f', {unknown} unlabelled' if unknown else ''})"
 
     def path(self, index: int) -> Path:
-        """Return the file of a picture."""
+        """Return the file of a picture.
+
+        Parameters
+        ----------
+        index : int
+            Which picture.
+
+        Returns
+        -------
+        Path
+        """
         return self.items[index].path
 
     def key(self, index: int) -> str:
@@ -124,7 +134,22 @@ class ImageSet:
         return self._keys[path]
 
     def size(self, index: int) -> tuple[int, int]:
-        """Return (height, width) of a picture without decoding it."""
+        """Return (height, width) of a picture without decoding it.
+
+        Parameters
+        ----------
+        index : int
+            Which picture.
+
+        Returns
+        -------
+        tuple of (int, int)
+
+        Raises
+        ------
+        ReadError
+            If the head of its file cannot be read.
+        """
         return picture_size(self.items[index].path, max_pixels=self.max_pixels)
 
     def mask(self, index: int, *, size: Size | None = None) -> BoolArray | None:
@@ -207,7 +232,18 @@ class ImageSet:
         return taken
 
     def split(self, name: str) -> ImageSet:
-        """Return the pictures of one split (``"train"``, ``"validation"``, ``"test"``); maybe none."""
+        """Return the pictures of one split.
+
+        Parameters
+        ----------
+        name : str
+            ``"train"``, ``"validation"`` or ``"test"``.
+
+        Returns
+        -------
+        ImageSet
+            Maybe empty.
+        """
         return self.take(self.splits == name)
 
     def iterate(

@@ -141,7 +141,19 @@ class SyntheticAnomalies:
         return SyntheticAnomaly(changed, mask, opacity)
 
     def each(self, images: Iterable[ArrayLike], rng: Generator) -> Iterator[SyntheticAnomaly]:
-        """Yield one defect a picture, all drawn from one generator, in order."""
+        """Yield one defect a picture, in order.
+
+        Parameters
+        ----------
+        images : iterable of uint8 arrays of shape (height, width, 3)
+            Normal pictures.
+        rng : numpy Generator
+            Draws all of them.
+
+        Yields
+        ------
+        SyntheticAnomaly
+        """
         return (self(image, rng) for image in images)
 
     def _allowed(self, pixels: Pixels, foreground: BoolArray | None) -> BoolArray | None:
