@@ -72,4 +72,4 @@ def area_under_pro(levels: Levels, limit: float) -> float:
     b = levels.normal_not_below / levels.n_normal
     ramp = np.divide((limit - a) ** 2, 2.0 * (b - a), out=np.zeros_like(a), where=b > a)
     width = np.where(b <= limit, limit - (a + b) / 2.0, np.where(a < limit, ramp, 0.0))
-    return float(levels.weights @ width) / (limit * levels.n_regions)
+    return min(1.0, float(levels.weights @ width) / (limit * levels.n_regions))

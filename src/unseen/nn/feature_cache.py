@@ -1,9 +1,9 @@
 """Features on disk, so that a picture goes through a backbone once.
 
-One file a picture and stride, ``ab/abcdef….npy``, named by a hash of everything that decides its content: the
-picture, the backbone's name and weights, what it computes with, the size and the stride. Files are written
-under another name and renamed, so that processes may share a folder and a killed one leaves no half file that
-counts. When the folder grows beyond its limit, the files that were used longest ago go first.
+One file a picture and stride, ``ab/abcdef…-float32.npy``, named by a hash of everything that decides its
+content: the picture, the backbone's name and weights, what it computes with, the size and the stride. Files
+are written under another name and renamed, so that processes may share a folder and a killed one leaves no
+half file that counts. When the folder grows beyond its limit, the files that were used longest ago go first.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class FeatureCache:
     max_bytes : int >= 1
         The folder is cleared down to nine tenths of this whenever it grows larger.
     dtype : "float32" or "float16"
-        What is stored. float16 halves the space at a relative error of 5e-4; values beyond 65504 are not
-        stored then. Do not share a folder between both.
+        What is stored. float16 halves the space at a relative error of 5e-4; maps with values beyond 65504
+        are not stored then. A folder may hold both.
 
     Raises
     ------
@@ -103,6 +103,22 @@ class FeatureCache:
     def used_bytes(self) -> int:
         """Bytes of the stored maps, as far as this process knows."""
         return self._bytes
+
+    def has(self, key: FeatureKey, strides: Sequence[int]) -> bool:
+        """Return whether maps are stored, without reading them.
+
+        Parameters
+        ----------
+        key : FeatureKey
+            The picture and the backbone.
+        strides : sequence of int
+            Which maps.
+
+        Returns
+        -------
+        bool
+        """
+        return all(self._path(key.at(stride)).is_file() for stride in strides)
 
     def get(self, key: FeatureKey, strides: Sequence[int]) -> dict[int, Tensor] | None:
         """Return the stored maps of a picture.
@@ -143,7 +159,8 @@ class FeatureCache:
             If the disk is full or the folder cannot be written to.
         """
         for stride, values in maps.items():
-            array = values.detach().cpu().float().numpy().astype(_DTYPES[self.dtype])
+            with np.errstate(over="ignore"):
+                array = values.detach().cpu().float().numpy().astype(_DTYPES[self.dtype])
             if not np.isfinite(array).all():
                 continue
             path = self._path(key.at(stride))
@@ -173,7 +190,7 @@ class FeatureCache:
                     path.unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
-        return self.folder / name[:2] / f"{name}{_SUFFIX}"
+        return self.folder / name[:2] / f"{name}-{self.dtype}{_SUFFIX}"
 
     def _read(self, path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None:
         try:

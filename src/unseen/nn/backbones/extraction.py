@@ -84,9 +84,7 @@ def iterate_features(
         for batch in images.iterate(batch_size, size=shape):
             yield FeatureBatch(batch.indices, _compute(backbone, batch, chosen))
     else:
-        for start in range(0, len(images), batch_size):
-            indices = np.arange(start, min(start + batch_size, len(images)))
-            yield FeatureBatch(indices, _through_cache(backbone, images, indices, shape, chosen, cache))
+        yield from _through_cache(backbone, images, shape, chosen, batch_size, cache)
 
 
 def extract(
@@ -190,20 +188,32 @@ def _compute(backbone: Backbone, batch: ImageBatch, strides: tuple[int, ...]) ->
 def _through_cache(
     backbone: Backbone,
     images: ImageSource,
-    indices: NDArray[np.int64],
     shape: tuple[int, int],
     strides: tuple[int, ...],
+    batch_size: int,
     cache: FeatureCache,
-) -> FeatureMaps:
-    """Maps of one batch: from the cache where it has all strides of a picture, computed for the others."""
-    keys = [FeatureKey.of(backbone, images.key(i), shape) for i in indices.tolist()]
-    found = [cache.get(key, strides) for key in keys]
-    missing = [place for place, maps in enumerate(found) if maps is None]
-    if missing:
-        for batch in images.iterate(len(missing), size=shape, indices=indices[missing]):
+) -> Iterator[FeatureBatch]:
+    """Batches in order: stored maps from the cache, the others computed, batch by batch, and stored."""
+    keys = [FeatureKey.of(backbone, images.key(i), shape) for i in range(len(images))]
+    stored = np.array([cache.has(key, strides) for key in keys], dtype=np.bool_)
+
+    def computed(indices: NDArray[np.int64]) -> Iterator[FeatureMaps]:
+        for batch in images.iterate(batch_size, size=shape, indices=indices):
             fresh = _compute(backbone, batch, strides)
-            for row, place in enumerate(missing):
-                found[place] = {stride: values[row] for stride, values in fresh.items()}
-                cache.put(keys[place], found[place] or {})
-    complete = [maps for maps in found if maps is not None]
-    return {stride: torch.stack([maps[stride] for maps in complete]) for stride in strides}
+            for row, place in enumerate(batch.indices.tolist()):
+                maps = {stride: values[row] for stride, values in fresh.items()}
+                cache.put(keys[place], maps)
+                yield maps
+
+    fresh = computed(np.flatnonzero(~stored))
+    for start in range(0, len(images), batch_size):
+        indices = np.arange(start, min(start + batch_size, len(images)))
+        found = []
+        for place in indices.tolist():
+            maps = cache.get(keys[place], strides) if stored[place] else next(fresh)
+            if maps is None:  # damaged, or cleared away since
+                maps = next(computed(np.array([place])))
+            found.append(maps)
+        yield FeatureBatch(
+            indices, {stride: torch.stack([maps[stride] for maps in found]) for stride in strides}
+        )
