@@ -29,9 +29,10 @@ def check_int(owner: object, name: str, value: object, *, minimum: int, maximum:
     allowed = f"an int >= {minimum}" + ("" if maximum is None else f" and <= {maximum}")
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ParameterError(_wording(owner, name, allowed, value))
-    if value < minimum or (maximum is not None and value > maximum):
+    number = int(value)
+    if number < minimum or (maximum is not None and number > maximum):
         raise ParameterError(_wording(owner, name, allowed, value))
-    return int(value)
+    return number
 
 
 def check_real(
@@ -65,7 +66,9 @@ def check_choice(owner: object, name: str, value: object, choices: Iterable[str]
     return value
 
 
-def check_matrix(owner: object, X: ArrayLike, *, name: str = "X", n_features: int | None = None) -> FloatArray:
+def check_matrix(
+    owner: object, X: ArrayLike, *, name: str = "X", n_features: int | None = None
+) -> FloatArray:
     """Return ``X`` as a finite 2-D float32 or float64 array with at least one row and column.
 
     Parameters
@@ -97,7 +100,8 @@ def check_matrix(owner: object, X: ArrayLike, *, name: str = "X", n_features: in
             array = array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{who}: {name} must be numeric; encode text columns first (unseen.data.TablePreprocessor). {error}"
+            f"{who}: {name} must be numeric; encode text columns first "
+            f"(unseen.data.TablePreprocessor). {error}"
         ) from error
     if array.ndim != 2:
         hint = "; use X.reshape(1, -1) for a single row" if array.ndim == 1 else ""
@@ -105,7 +109,9 @@ def check_matrix(owner: object, X: ArrayLike, *, name: str = "X", n_features: in
     if array.shape[0] == 0 or array.shape[1] == 0:
         raise InputError(f"{who}: {name} must have at least one row and one column, got shape {array.shape}.")
     if n_features is not None and array.shape[1] != n_features:
-        raise InputError(f"{who}: {name} has {array.shape[1]} features, but {who} was fitted on {n_features}.")
+        raise InputError(
+            f"{who}: {name} has {array.shape[1]} features, but {who} was fitted on {n_features}."
+        )
     if not np.isfinite(np.sum(array, dtype=np.float64)):
         bad = np.argwhere(~np.isfinite(array))
         if len(bad):

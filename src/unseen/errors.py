@@ -48,7 +48,7 @@ class ModelFormatError(InputError):
     """A saved model is of an unknown version, damaged, or not one of ours."""
 
 
-class NotFittedError(UnseenError, _SklearnNotFittedError):  # type: ignore[misc]
+class NotFittedError(UnseenError, _SklearnNotFittedError):
     """The detector has to be fitted first."""
 
 

@@ -15,7 +15,7 @@ FloatArray: TypeAlias = NDArray[np.floating[Any]]
 IntArray: TypeAlias = NDArray[np.signedinteger[Any]]
 BoolArray: TypeAlias = NDArray[np.bool_]
 StrArray: TypeAlias = NDArray[np.str_]
-Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | dict[str, Json] | None"
 
 NORMAL = 0
 ANOMALY = 1
@@ -55,12 +55,12 @@ class Labels:
     @property
     def normal(self) -> BoolArray:
         """Rows labelled normal, shape (n_rows,)."""
-        return self.y == NORMAL
+        return np.asarray(self.y == NORMAL)
 
     @property
     def anomaly(self) -> BoolArray:
         """Rows labelled anomalous, shape (n_rows,)."""
-        return self.y == ANOMALY
+        return np.asarray(self.y == ANOMALY)
 
     @property
     def known_kinds(self) -> list[str]:

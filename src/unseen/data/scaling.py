@@ -7,9 +7,9 @@ values of a column ``x``, their median ``m`` and skewness ``g = mean((x − mean
     u  = log(1 + max(x', 0)) if g > threshold, else x'
     z  = (u − mean u) / std u
 
-Taking the logarithm sets negative values to 0, which is meant for placeholders such as −1 in a column of counts.
-Where negatives hold more than a twentieth of a column's absolute sum (a signed signal, say), they are content,
-and the column stays as it is.
+Taking the logarithm sets negative values to 0, which is meant for placeholders such as −1 in a column of
+counts. Where negatives hold more than a twentieth of a column's absolute sum (a signed signal, say), they are
+content, and the column stays as it is.
 
 Columns with ``std u = 0`` carry nothing about normals and are left out.
 """
@@ -200,7 +200,7 @@ def skewness(values: NDArray[np.float64]) -> float:
 
 
 def _mostly_positive(finite: NDArray[np.float64]) -> bool:
-    """Whether negative values hold at most ``_NEGATIVE_MASS`` of the absolute sum, and there is a positive one."""
+    """Whether there is a positive value, and negatives hold at most ``_NEGATIVE_MASS`` of Σ|x|."""
     top = float(np.abs(finite).max())
     scaled = finite / top if top > 0 else finite
     negative = -float(scaled[scaled < 0].sum())

@@ -38,12 +38,20 @@ from unseen.checks import (
     resolve_labels,
 )
 from unseen.errors import LabelError, NotCalibratedError, NotFittedError
-from unseen.references import VIEWS, ReferenceStore, apply_view, build_store, extend_store, reference_rows
+from unseen.references import (
+    VIEWS,
+    ReferenceStore,
+    apply_view,
+    build_store,
+    empty_store,
+    extend_store,
+    reference_rows,
+)
 from unseen.scoring.calibration import Calibration, hold_back
 from unseen.types import FloatArray, Labels, StrArray
 
 
-class BaseDetector(BaseEstimator, ABC):  # type: ignore[misc]
+class BaseDetector(BaseEstimator, ABC):
     """Base class of all detectors.
 
     Subclasses take, beside their own, these keyword-only constructor parameters and only store them.
@@ -167,7 +175,10 @@ class BaseDetector(BaseEstimator, ABC):  # type: ignore[misc]
                 f"{type(self).__name__}: all {int(usable.sum())} normals serve as references; "
                 f"give more normals than n_references={self.n_references} in some domain."
             )
-        self.references_ = build_store(rows, labels.domains, marked, usable, keep_rows=self._keeps_rows)
+        if seen_from:
+            self.references_ = build_store(rows, labels.domains, marked, usable, keep_rows=self._keeps_rows)
+        else:
+            self.references_ = empty_store(rows.shape[1])
         V = apply_view(self.view, rows, labels.domains, self.references_)
         taking_part = ~held & ~marked
         self.calibration_ = None

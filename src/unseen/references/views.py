@@ -94,6 +94,27 @@ class ReferenceStore:
         return self.codes(domains) < len(self.domains)
 
 
+def empty_store(n_features: int) -> ReferenceStore:
+    """Return a store without domains, for the raw view, which looks at no reference.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns. Centre 0 and spread 1 stand in for the pooled normals.
+
+    Returns
+    -------
+    ReferenceStore
+    """
+    return ReferenceStore(
+        domains=np.array([], dtype=np.str_),
+        centres=np.zeros((1, n_features)),
+        spreads=np.ones((1, n_features)),
+        rows=np.zeros((0, n_features)),
+        offsets=np.zeros(2, dtype=np.int64),
+    )
+
+
 def reference_rows(domains: StrArray, usable: BoolArray, n_references: int) -> BoolArray:
     """Mark the first ``n_references`` usable rows of each named domain.
 

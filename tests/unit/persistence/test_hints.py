@@ -57,11 +57,11 @@ DOES_NOT = [
 ]
 
 
-@pytest.mark.parametrize(("value", "hint"), FITS, ids=str)
+@pytest.mark.parametrize(("value", "hint"), FITS, ids=range(len(FITS)))
 def test_fits(value, hint):
     assert matches(value, hint)
 
 
-@pytest.mark.parametrize(("value", "hint"), DOES_NOT, ids=str)
+@pytest.mark.parametrize(("value", "hint"), DOES_NOT, ids=range(len(DOES_NOT)))
 def test_does_not_fit(value, hint):
     assert not matches(value, hint)
