@@ -217,3 +217,21 @@ def test_test_of_one_kind_is_balanced_when_asked(
             assert np.array_equal(rows, split.test_of(kind))
         with pytest.raises(LabelError, match="no rows of kind"):
             split.test_of("never seen")
+
+
+def test_a_held_out_contaminant_is_drawn_once() -> None:
+    kinds = np.array(["normal"] * 24 + ["a"] * 7 + ["b"] * 4)
+    labels = Labels((kinds != "normal").astype(np.int8), kinds, np.full(len(kinds), ""), None)
+    for seed in range(20):
+        splits = leave_one_kind_out(
+            labels,
+            shots=0,
+            seeds=[seed],
+            contamination=0.2,
+            contaminants="held-out",
+            calibration_fraction=0.0,
+            held_out_kinds=["a"],
+        )
+        for split in splits:
+            assert len(np.unique(split.train)) == len(split.train)
+            assert not np.isin(split.contaminants, split.test).any()

@@ -92,9 +92,8 @@ def _pool(
     ordered = [draw_rows(np.flatnonzero(beside), int(beside.sum()), rows.groups, rng)]
     with_normals = np.zeros(len(owner), dtype=np.bool_)
     with_normals[rows.groups[rows.normal]] = True
-    tested = (
-        wanted & (duties.test | duties.surplus) & (owner[rows.groups] == TEST) & ~with_normals[rows.groups]
-    )
+    on_test_side = (duties.test | duties.surplus) & (owner[rows.groups] == TEST)
+    tested = wanted & ~beside & on_test_side & ~with_normals[rows.groups]
     spared = [np.empty(0, dtype=np.int64)]
     for code in np.unique(rows.kind_codes[tested]):
         mine = np.flatnonzero(tested & (rows.kind_codes == code))
