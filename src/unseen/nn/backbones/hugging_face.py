@@ -8,9 +8,13 @@ where that is missing, ImageNet's mean and standard deviation are taken.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import torch
 from torch import Tensor, nn
@@ -37,8 +41,13 @@ BACKBONE_CLASSES = {
 }
 """Class in ``transformers`` by the ``model_type`` of a configuration."""
 
+_NEEDED = ("config.json", "model.safetensors", "model.safetensors.index.json")
 _PREPROCESSING = "preprocessor_config.json"
 _PLAIN_TRANSFORMERS = ("beit", "dinov2", "dinov2_with_registers", "dinov3_vit")
+_FRESH_NORMALISATION = "hidden_states_norms."
+"""Layer normalisations that a backbone adds to each stage; they start as the identity."""
+
+_PATIENCE_SECONDS = 5.0
 _PROBE_PATCHES = 8
 _PROBE_SIDE = 224
 
@@ -91,18 +100,12 @@ def load_hugging_face(name: str, *, device: torch.device, precision: str) -> Fro
         raise MissingExtraError(f"The backbone {name!r}", "huggingface") from error
     if _looks_like_a_folder(name) and not (Path(name) / "config.json").is_file():
         raise ReadError(f"{name} is no folder with a config.json; name a model's folder or one on the hub.")
-    config = _read(name, lambda: transformers.AutoConfig.from_pretrained(name))
-    class_name = BACKBONE_CLASSES.get(config.model_type)
-    if class_name is None or not hasattr(transformers, class_name):
-        raise ParameterError(
-            f"load_backbone: {name!r} is of type {config.model_type!r}, which gives no feature maps here; "
-            f"known types: {', '.join(BACKBONE_CLASSES)}."
-        )
-    model_class = getattr(transformers, class_name)
-    stages = _stages_to_use(config)
-    model = _read(
-        name, lambda: model_class.from_pretrained(name, out_features=stages, use_safetensors=True)
-    ).float()
+    cached = _is_local(name)
+    if not cached:
+        _need_network(name)
+    with _quiet():
+        config = _read(name, lambda: transformers.AutoConfig.from_pretrained(name, local_files_only=cached))
+        model = _weights(name, _class_for(name, config), _stages_to_use(config), cached)
     multiple = _multiple_of(config)
     places, channels = _probe(model, multiple)
     mean, std = _normalisation(name)
@@ -116,6 +119,89 @@ def load_hugging_face(name: str, *, device: torch.device, precision: str) -> Fro
         device=device,
         precision=precision,
     )
+
+
+def _class_for(name: str, config: Any) -> Any:
+    import transformers
+
+    class_name = BACKBONE_CLASSES.get(config.model_type)
+    if class_name is None or not hasattr(transformers, class_name):
+        raise ParameterError(
+            f"load_backbone: {name!r} is of type {config.model_type!r}, which gives no feature maps here; "
+            f"known types: {', '.join(BACKBONE_CLASSES)}."
+        )
+    return getattr(transformers, class_name)
+
+
+def _weights(name: str, model_class: Any, stages: list[str], cached: bool) -> nn.Module:
+    """The model with its weights; weights that the file lacks would be random, and are refused."""
+    model, report = _read(
+        name,
+        lambda: model_class.from_pretrained(
+            name,
+            out_features=stages,
+            use_safetensors=True,
+            local_files_only=cached,
+            dtype=torch.float32,
+            output_loading_info=True,
+        ),
+    )
+    missing = [key for key in sorted(report["missing_keys"]) if not key.startswith(_FRESH_NORMALISATION)]
+    if missing:
+        raise ReadError(
+            f"The model {name!r} lacks {len(missing)} of the weights of {model_class.__name__}, such as "
+            f"{missing[0]}; its file belongs to another model."
+        )
+    network: nn.Module = model
+    return network
+
+
+def _is_local(name: str) -> bool:
+    """Whether a model is a folder, or lies in the hub's cache with configuration and weights."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(name).exists():
+        return True
+    found = {file for file in _NEEDED if isinstance(try_to_load_from_cache(name, file), str)}
+    return "config.json" in found and len(found) > 1
+
+
+def _need_network(name: str) -> None:
+    """Raise at once where the hub cannot be reached, rather than after the client's many attempts."""
+    from huggingface_hub import constants
+
+    host = urlsplit(constants.ENDPOINT).hostname or ""
+    if not constants.HF_HUB_OFFLINE and (getproxies() or _answers(host)):
+        return
+    raise ReadError(
+        f"The model {name!r} is neither a local folder nor in the local cache, and the hub ({host}) "
+        "cannot be reached; use 'efficientnet-lite0', or download the model and name its folder."
+    )
+
+
+def _answers(host: str) -> bool:
+    try:
+        with socket.create_connection((host, 443), timeout=_PATIENCE_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence progress bars and reports of ``transformers``, and put its settings back."""
+    import transformers
+
+    logging: Any = transformers.utils.logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _looks_like_a_folder(name: str) -> bool:
@@ -133,9 +219,8 @@ def _read(name: str, load: Any) -> Any:
         if Path(name).exists():
             raise ReadError(f"The model in {name} cannot be read: {reason}") from error
         raise ReadError(
-            f"The model {name!r} is neither a local folder nor to be had from the Hugging Face hub (no "
-            "network, or no such model); use 'efficientnet-lite0', or download it and name its folder. "
-            f"{reason}"
+            f"The model {name!r} cannot be had from the Hugging Face hub; use 'efficientnet-lite0', or "
+            f"download it and name its folder. {reason}"
         ) from error
 
 

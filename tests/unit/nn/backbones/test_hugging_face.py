@@ -75,19 +75,42 @@ def test_sizes_that_do_not_fit_patches_are_refused(dinov2: Path) -> None:
         extract(load_backbone(dinov2, device="cpu"), torch.zeros(1, 8, 8, 3, dtype=torch.uint8).numpy(), 256)
 
 
+@pytest.mark.parametrize("offline", [True, False])
 def test_a_hub_name_without_a_network_is_one_clear_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, offline: bool
 ) -> None:
-    import huggingface_hub.constants
+    from huggingface_hub import constants
 
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(
-        ReadError, match="neither a local folder nor to be had from the Hugging Face hub"
-    ) as caught:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "ENDPOINT", "https://hub.invalid")
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    with pytest.raises(ReadError, match=r"neither a local folder .* cannot be reached") as caught:
         load_backbone("nobody/no-such-model", device="cpu")
     assert "\n" not in str(caught.value)
     assert "efficientnet-lite0" in str(caught.value)
+
+
+def test_weights_that_are_missing_are_not_made_up(dinov2: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(dinov2 / "model.safetensors")
+    del tensors["embeddings.patch_embeddings.projection.weight"]
+    save_file(tensors, dinov2 / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ReadError, match="lacks 1 of the weights of Dinov2Backbone"):
+        load_backbone(dinov2, device="cpu")
+
+
+def test_loading_is_quiet_and_leaves_the_settings(dinov2: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    capfd.readouterr()
+    load_backbone(dinov2, device="cpu")
+    assert capfd.readouterr().err == ""
+    assert logging.get_verbosity() == before
 
 
 def test_folders_that_are_no_models_are_refused(tmp_path: Path, resnet: Path) -> None:
