@@ -13,7 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unseen.types import UNNAMED_DOMAIN, BoolArray, StrArray
+
 _LEAST_HARDNESS = 0.05
+_FEWEST_DOMAINS_TO_LEAVE_OUT = 5
 
 
 @dataclass(frozen=True)
@@ -136,3 +139,30 @@ class EpisodeSampler:
 def grown(first: int, last: int, progress: float) -> int:
     """Return the whole number at ``progress`` in [0, 1] on the way from ``first`` to ``last``."""
     return int(np.floor(first + (last - first) * progress + 0.5))
+
+
+def validation_rows(domains: StrArray, fraction: float, generator: np.random.Generator) -> BoolArray:
+    """Choose the training normals that train nothing.
+
+    Parameters
+    ----------
+    domains : str array of shape (n_rows,)
+        Domain of each normal.
+    fraction : float in (0, 0.5]
+        Share of the named domains, where there are five or more of them, else of the rows.
+    generator : numpy.random.Generator
+        Draws.
+
+    Returns
+    -------
+    bool array of shape (n_rows,)
+        With at least one row on either side; none of a single row.
+    """
+    names = np.unique(domains[domains != UNNAMED_DOMAIN])
+    if len(names) >= _FEWEST_DOMAINS_TO_LEAVE_OUT:
+        chosen = generator.choice(names, max(1, round(fraction * len(names))), replace=False)
+        return np.isin(domains, chosen)
+    n_rows = len(domains)
+    marked = np.zeros(n_rows, dtype=np.bool_)
+    marked[generator.permutation(n_rows)[: min(max(1, round(fraction * n_rows)), n_rows - 1)]] = True
+    return marked

@@ -11,9 +11,10 @@ Cues, each a number per row that grows with unusualness (z = f_θ(x), x̂ = g_θ
 Cues have different units. Each is brought to one scale by what it is on normals that neither trained the
 encoder nor entered the cue::
 
-    c'(x) = (log(1 + c(x)/c̃) − median) / spread,   c̃ the median of c over those normals
+    c'(x) = log(1 + c(x)/c̃) / spread >= 0,   c̃ the median of c over those normals
 
-with median and spread (1.4826 × median absolute deviation) of the logarithms over the same normals.
+with the spread (1.4826 × median absolute deviation) of the logarithms over the same normals. No median is
+subtracted: it would shift all scores alike, and positive ones keep their relative precision.
 """
 
 from __future__ import annotations
@@ -96,17 +97,16 @@ class CueScale:
     ----------
     unit : float > 0
         c̃, the median.
-    centre, spread : float
-        Median and spread of ``log(1 + c/c̃)``.
+    spread : float > 0
+        Spread of ``log(1 + c/c̃)``.
     """
 
     unit: float
-    centre: float
     spread: float
 
     def apply(self, cue: Tensor) -> Tensor:
         """Return c', shape of ``cue``."""
-        return (torch.log1p(cue / self.unit) - self.centre) / self.spread
+        return torch.log1p(cue / self.unit) / self.spread
 
 
 def cue_scale(values: NDArray[np.float64]) -> CueScale:
@@ -122,8 +122,8 @@ def cue_scale(values: NDArray[np.float64]) -> CueScale:
     CueScale
     """
     unit = max(float(np.median(values)), _TINY)
-    centre, spread = robust_location(np.log1p(values / unit))
-    return CueScale(unit, centre, spread)
+    _, spread = robust_location(np.log1p(values / unit))
+    return CueScale(unit, spread)
 
 
 def robust_location(values: NDArray[np.float64]) -> tuple[float, float]:

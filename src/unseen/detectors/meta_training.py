@@ -166,7 +166,8 @@ def meta_train(
     """Run the episodes and keep the networks of the best one.
 
     Best is the largest mean of the AUROC on known kinds and the AUROC on inner left-out kinds (known kinds
-    alone if there is only one; the last episode if there are none).
+    alone if there is only one). Only episodes count by which every head has met a kind; if there are none,
+    the last episode is kept.
 
     Parameters
     ----------
@@ -197,7 +198,7 @@ def meta_train(
         trainer.inner_loop(episode)
         trainer.outer_loop(episode)
         value, hardness = trainer.record(episode)
-        if value > best_value or not math.isfinite(value):
+        if value > best_value or best_value == -math.inf:
             best_value, best_episode, best_state = value, number, trainer.state()
         elif settings.patience is not None and number - best_episode >= settings.patience:
             break
@@ -225,6 +226,7 @@ class _Trainer:
         self._kinds = kinds
         if len(kinds) > 1:
             self.companions = {kind: copy.deepcopy(self.head) for kind in kinds}
+        self._met: set[str] = set()
         self._inner_optimizer = torch.optim.AdamW(
             [*self.encoder.parameters(), *self.decoder.parameters()],
             lr=self.settings.lr,
@@ -278,6 +280,7 @@ class _Trainer:
             rows = {kind: shots for kind, shots in support.items() if kind != name}
             if not rows or anomalies is None:
                 continue
+            self._met.add(name)
             for _ in range(self.settings.outer_steps):
                 a, b = self._outer_batch(len(pool), rows)
                 optimizer = self._outer_optimizers[name]
@@ -365,7 +368,7 @@ class _Trainer:
             if not self._kinds:
                 for name in ("known_auroc", "left_out_auroc", "margin"):
                     self._note(name, math.nan)
-                return math.nan, {}
+                return -math.inf, {}
             anomalies = self.encoder(self.data.anomalies)
             of_anomalies = self.head(anomalies)
             self._note("margin", float(confidence_gap(logits, of_anomalies, temperature)))
@@ -380,7 +383,7 @@ class _Trainer:
         self._note("known_auroc", float(np.mean(known)))
         self._note("left_out_auroc", float(np.mean(left_out)) if left_out else math.nan)
         value = float(np.mean([np.mean(known), np.mean(left_out)] if left_out else known))
-        return value, hardness
+        return value if self._met.issuperset(self._heads()) else -math.inf, hardness
 
     def _note(self, name: str, value: float) -> None:
         self.records.setdefault(name, []).append(value)

@@ -36,7 +36,8 @@ from torch import Tensor, nn
 
 from unseen.checks import check_choice, check_int, check_real
 from unseen.detectors.base import BaseDetector
-from unseen.detectors.episodes import EpisodeSampler
+from unseen.detectors.episodes import EpisodeSampler, validation_rows
+from unseen.detectors.head_weight import HEAD_WEIGHTS, USUAL_HEAD_WEIGHT, guarded_weight, left_out_table
 from unseen.detectors.latent_novelty import (
     CUES,
     CueScale,
@@ -55,7 +56,6 @@ from unseen.detectors.meta_training import (
     meta_train,
 )
 from unseen.errors import ParameterError
-from unseen.metrics.ranking import auroc
 from unseen.nn.conv_encoder import ConvEncoder
 from unseen.nn.device import resolve_device
 from unseen.nn.losses.one_class import anomaly_logit
@@ -63,17 +63,23 @@ from unseen.nn.losses.variance_normalised_reconstruction import variance_normali
 from unseen.nn.randomness import isolated_randomness
 from unseen.nn.residual_encoder import ResidualDecoder, ResidualEncoder
 from unseen.references.pseudo_domains import pseudo_domains
-from unseen.types import NORMAL_KIND, UNNAMED_DOMAIN, FloatArray, Labels, StrArray
+from unseen.types import NORMAL_KIND, FloatArray, Labels, StrArray
 
 ScoreRule = Literal["fused", "head", "novelty"]
 SCORE_RULES: tuple[str, ...] = get_args(ScoreRule)
 ENCODERS = ("mlp", "conv1d")
 ORDERS = ("first", "implicit")
-HEAD_WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
+_WHOLE_NUMBERS = {
+    "latent": 1, "width": 1, "blocks": 0, "episodes": 1, "inner_steps": 1, "outer_steps": 0,
+    "batch_size": 1, "outer_batch_size": 1, "first_shots": 1, "n_pseudo_domains": 1, "cg_iterations": 1,
+    "n_neighbours": 1, "bank_rows": 1,
+}  # fmt: skip
+_NOT_NEGATIVE = (
+    "weight_decay", "reconstruction_weight", "margin_weight", "damping", "head_tolerance", "perturbation",
+)  # fmt: skip
 _CHUNK_ROWS = 4096
 _MOST_VALIDATION_NORMALS = 1024
-_FEWEST_DOMAINS_TO_LEAVE_OUT = 5
 _PATH_STEPS = 8
 
 
@@ -179,8 +185,8 @@ class MultiDirectionalMeta(BaseDetector):
         μ and W with ‖(z − μ) W‖² the squared Mahalanobis distance.
     cues_ : list of str
         The cues of the novelty.
-    cue_scales_ : float64 array of shape (n_cues, 3)
-        Unit, median and spread of each; see :class:`unseen.detectors.latent_novelty.CueScale`.
+    cue_scales_ : float64 array of shape (n_cues, 2)
+        Unit and spread of each; see :class:`unseen.detectors.latent_novelty.CueScale`.
     head_centre_, head_spread_ : float
         Median and spread of a(x) over validation normals.
     head_weight_ : float
@@ -239,7 +245,7 @@ class MultiDirectionalMeta(BaseDetector):
         lr: float = 1e-3,
         outer_lr: float = 1e-3,
         weight_decay: float = 1e-4,
-        reconstruction_weight: float = 0.1,
+        reconstruction_weight: float = 1.0,
         margin: float = 0.05,
         margin_weight: float = 0.1,
         temperature: float = 1.0,
@@ -315,24 +321,17 @@ class MultiDirectionalMeta(BaseDetector):
 
     # ------------------------------------------------------------------ hooks
     def _check_parameters(self) -> None:
-        for name in ("latent", "width", "episodes", "inner_steps", "batch_size", "outer_batch_size"):
-            check_int(self, name, getattr(self, name), minimum=1)
-        for name in ("first_shots", "n_pseudo_domains", "cg_iterations", "n_neighbours", "bank_rows"):
-            check_int(self, name, getattr(self, name), minimum=1)
-        for name in ("blocks", "outer_steps"):
-            check_int(self, name, getattr(self, name), minimum=0)
+        for name, least in _WHOLE_NUMBERS.items():
+            check_int(self, name, getattr(self, name), minimum=least)
+        for name in _NOT_NEGATIVE:
+            check_real(self, name, getattr(self, name), minimum=0)
         for name in ("lr", "outer_lr"):
             check_real(self, name, getattr(self, name), minimum=0, open_minimum=True)
-        for name in ("weight_decay", "reconstruction_weight", "margin_weight", "damping", "head_tolerance"):
-            check_real(self, name, getattr(self, name), minimum=0)
-        check_real(self, "perturbation", self.perturbation, minimum=0)
         for name in ("dropout", "drop_path"):
             check_real(self, name, getattr(self, name), minimum=0, maximum=1, open_maximum=True)
         check_real(self, "margin", self.margin, minimum=0, maximum=1)
-        check_real(self, "domain_share", self.domain_share, minimum=0, maximum=1, open_minimum=True)
-        check_real(
-            self, "validation_fraction", self.validation_fraction, minimum=0, maximum=0.5, open_minimum=True
-        )
+        for name, most in (("domain_share", 1.0), ("validation_fraction", 0.5)):
+            check_real(self, name, getattr(self, name), minimum=0, maximum=most, open_minimum=True)
         check_real(
             self,
             "temperature",
@@ -458,7 +457,7 @@ class MultiDirectionalMeta(BaseDetector):
         z = self.encoder_(data.validation)
         for cue in self.cues_:
             scale = cue_scale(self._cue(cue, data.validation, z).double().cpu().numpy())
-            scales.append((scale.unit, scale.centre, scale.spread))
+            scales.append((scale.unit, scale.spread))
         self.cue_scales_ = np.array(scales, dtype=np.float64)
         values = anomaly_logit(self.head_(z), self.temperature_).double().cpu().numpy()
         self.head_centre_, self.head_spread_ = robust_location(values)
@@ -470,25 +469,19 @@ class MultiDirectionalMeta(BaseDetector):
         self.head_weight_ = 0.0
         if not result.companions:
             return
-        z_normal, z_anomaly = self.encoder_(data.validation), self.encoder_(data.anomalies)
-        novelty = [
-            self._novelty(x, z).double().cpu().numpy()
-            for x, z in ((data.validation, z_normal), (data.anomalies, z_anomaly))
-        ]
-        table = []
+        x = torch.cat([data.validation, data.anomalies])
+        z = self.encoder_(x)
+        y = np.arange(len(x)) >= len(data.validation)
+        evidence = {}
         for kind, head in result.companions.items():
-            mine = data.kinds == kind
-            of_normals = anomaly_logit(head(z_normal)).double().cpu().numpy()
-            of_kind = anomaly_logit(head(z_anomaly[mine])).double().cpu().numpy()
-            centre, spread = robust_location(of_normals)
-            scores = [
-                np.concatenate([novelty[0], novelty[1][mine]])
-                + weight * np.logaddexp(0, (np.concatenate([of_normals, of_kind]) - centre) / spread)
-                for weight in HEAD_WEIGHTS
-            ]
-            y = np.arange(len(scores[0])) >= len(of_normals)
-            table.append([auroc(y, s) for s in scores])
-        self.head_weight_ = guarded_weight(np.array(table), HEAD_WEIGHTS, tolerance=self.head_tolerance)
+            log_odds = anomaly_logit(head(z)).double().cpu().numpy()
+            centre, spread = robust_location(log_odds[~y])
+            evidence[kind] = (log_odds - centre) / spread
+        kinds = np.concatenate([np.full(len(data.validation), NORMAL_KIND), data.kinds])
+        table = left_out_table(self._novelty(x, z).double().cpu().numpy(), evidence, y, kinds)
+        self.head_weight_ = guarded_weight(
+            table, HEAD_WEIGHTS, usual_weight=USUAL_HEAD_WEIGHT, tolerance=self.head_tolerance
+        )
 
     # ------------------------------------------------------------------ scoring
     def _input(self, V: FloatArray) -> Tensor:
@@ -590,52 +583,3 @@ class MultiDirectionalMeta(BaseDetector):
                 f"got {tuple(z.shape)} for 2 rows."
             )
         return int(z.shape[1])
-
-
-def validation_rows(domains: StrArray, fraction: float, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Choose the training normals that train nothing.
-
-    Parameters
-    ----------
-    domains : str array of shape (n_rows,)
-        Domain of each normal.
-    fraction : float in (0, 0.5]
-        Share of the named domains, where there are five or more of them, else of the rows.
-    generator : numpy.random.Generator
-        Draws.
-
-    Returns
-    -------
-    bool array of shape (n_rows,)
-        With at least one row on either side; none of a single row.
-    """
-    names = np.unique(domains[domains != UNNAMED_DOMAIN])
-    if len(names) >= _FEWEST_DOMAINS_TO_LEAVE_OUT:
-        chosen = generator.choice(names, max(1, round(fraction * len(names))), replace=False)
-        return np.isin(domains, chosen)
-    n_rows = len(domains)
-    marked = np.zeros(n_rows, dtype=np.bool_)
-    marked[generator.permutation(n_rows)[: min(max(1, round(fraction * n_rows)), n_rows - 1)]] = True
-    return marked
-
-
-def guarded_weight(table: NDArray[np.float64], weights: Sequence[float], *, tolerance: float) -> float:
-    """Choose the weight of the head from what it does on kinds left out.
-
-    Parameters
-    ----------
-    table : float64 array of shape (n_kinds, n_weights)
-        AUROC on each left-out kind with each weight.
-    weights : sequence of float
-        The weights, rising from 0.
-    tolerance : float >= 0
-        A weight is refused if some kind loses more than this against the first one.
-
-    Returns
-    -------
-    float
-        The accepted weight with the largest mean AUROC; the smallest of equals.
-    """
-    accepted = (table >= table[:, :1] - tolerance).all(axis=0)
-    means = np.where(accepted, table.mean(axis=0), -np.inf)
-    return float(weights[int(np.argmax(means))])
