@@ -13,9 +13,9 @@ import torch
 from unseen.detectors import DETECTORS, BaseDetector
 
 CLASSIFIER: dict[str, Any] = {
-    "hidden": (16,),
-    "epochs": 30,
-    "batch_size": 32,
+    "hidden": (32,),
+    "epochs": 60,
+    "batch_size": 64,
     "lr": 1e-2,
     "pseudo_anomalies": "always",
 }
@@ -44,7 +44,11 @@ QUICK: dict[str, dict[str, Any]] = {
     "isolation-forest": {"n_trees": 20},
     "deep-sad": {"hidden": (16,), "latent": 8, "pretraining_epochs": 3, "epochs": 10, "batch_size": 32},
     "dev-net": CLASSIFIER,
-    "coral": {**CLASSIFIER, "hidden": (16, 8)},
+    "coral": CLASSIFIER,
+    "mtae": {**CLASSIFIER, "classifier_epochs": 60},
+    "odin": CLASSIFIER,
+    "mtl-red": CLASSIFIER,
+    "res-ad": {"hidden": (8,), "epochs": 5, "batch_size": 32},
     "boosted-trees": {"n_trees": 30, "pseudo_anomalies": "always"},
 }
 """Parameters that make each detector quick; a new detector needs an entry here and nothing else."""

@@ -9,6 +9,10 @@ from unseen.detectors.baselines.dev_net import DevNet
 from unseen.detectors.baselines.isolation_forest import IsolationForest
 from unseen.detectors.baselines.k_nearest_neighbours import KNearestNeighbours
 from unseen.detectors.baselines.mahalanobis import Mahalanobis
+from unseen.detectors.baselines.mtae import MTAE
+from unseen.detectors.baselines.mtl_red import MTLRED
+from unseen.detectors.baselines.odin import ODIN
+from unseen.detectors.baselines.res_ad import ResAD
 from unseen.detectors.baselines.vae import VAE
 from unseen.detectors.catalogue import DETECTORS
 from unseen.detectors.multi_directional_meta import MultiDirectionalMeta
@@ -16,6 +20,9 @@ from unseen.detectors.multi_directional_meta import MultiDirectionalMeta
 __all__ = [
     "CORAL",
     "DETECTORS",
+    "MTAE",
+    "MTLRED",
+    "ODIN",
     "VAE",
     "AnomalyAwareVAE",
     "BaseDetector",
@@ -26,4 +33,5 @@ __all__ = [
     "KNearestNeighbours",
     "Mahalanobis",
     "MultiDirectionalMeta",
+    "ResAD",
 ]

@@ -11,6 +11,10 @@ from unseen.detectors.baselines.dev_net import DevNet
 from unseen.detectors.baselines.isolation_forest import IsolationForest
 from unseen.detectors.baselines.k_nearest_neighbours import KNearestNeighbours
 from unseen.detectors.baselines.mahalanobis import Mahalanobis
+from unseen.detectors.baselines.mtae import MTAE
+from unseen.detectors.baselines.mtl_red import MTLRED
+from unseen.detectors.baselines.odin import ODIN
+from unseen.detectors.baselines.res_ad import ResAD
 from unseen.detectors.baselines.vae import VAE
 from unseen.detectors.multi_directional_meta import MultiDirectionalMeta
 
@@ -21,6 +25,10 @@ DETECTORS: dict[str, type[BaseDetector]] = {
     "k-nearest-neighbours": KNearestNeighbours,
     "mahalanobis": Mahalanobis,
     "isolation-forest": IsolationForest,
+    "res-ad": ResAD,
+    "mtl-red": MTLRED,
+    "odin": ODIN,
+    "mtae": MTAE,
     "boosted-trees": BoostedTrees,
     "dev-net": DevNet,
     "deep-sad": DeepSAD,

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from unseen.checks import check_choice
 from unseen.nn.variational_autoencoder import to_tensor
@@ -118,7 +119,7 @@ def pseudo_anomalies(normals: FloatArray, n_rows: int, generator: np.random.Gene
     normals : float array of shape (n_normals, n_features)
         At least one row. A feature that does not vary counts as one of length 1.
     n_rows : int
-        How many to make; ``ceil(n_rows / 2)`` are uniform.
+        How many to make; ``ceil(n_rows / 2)`` are uniform, all of them if there is a single normal.
     generator : numpy.random.Generator
         Draws.
 
@@ -130,11 +131,30 @@ def pseudo_anomalies(normals: FloatArray, n_rows: int, generator: np.random.Gene
     low, high = normals.min(axis=0).astype(np.float64), normals.max(axis=0).astype(np.float64)
     length = np.where(high > low, high - low, 1.0)
     low, high = low - _WIDENING * length, high + _WIDENING * length
-    n_uniform = (n_rows + 1) // 2
+    n_uniform = n_rows if len(normals) == 1 else (n_rows + 1) // 2
     uniform = generator.uniform(low, high, size=(n_uniform, normals.shape[1]))
     sources = generator.integers(len(normals), size=(n_rows - n_uniform, normals.shape[1]))
     shuffled = np.take_along_axis(normals, sources, axis=0).astype(np.float64)
     return np.concatenate([uniform, shuffled])
+
+
+def balanced_loss(log_odds: Tensor, n_normals: int) -> Tensor:
+    """Return the binary cross-entropy in which normals and anomalies weigh the same.
+
+    Parameters
+    ----------
+    log_odds : Tensor of shape (n_rows,)
+        Of being anomalous; normals first.
+    n_normals : int
+        How many rows are normal; at least one is, and one is not.
+
+    Returns
+    -------
+    scalar Tensor, >= 0
+        ``(mean over normals of log(1 + e^a) + mean over anomalies of log(1 + e^−a)) / 2``.
+    """
+    of_normals = functional.softplus(log_odds[:n_normals]).mean()
+    return (of_normals + functional.softplus(-log_odds[n_normals:]).mean()) / 2
 
 
 def check_pseudo_anomalies(owner: object, value: object) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from unseen.checks import check_int
 from unseen.errors import ParameterError
+
+_LEAST_SPREAD = 1e-6
 
 
 class MultilayerPerceptron(nn.Sequential):
@@ -31,8 +34,47 @@ class MultilayerPerceptron(nn.Sequential):
         super().__init__(*(layers if active_end else layers[:-1]))
 
 
+class CompressedInput(nn.Module):
+    """``asinh((x − m) / s)`` per feature, with mean m and standard deviation s of the normals.
+
+    It is x where x is small and grows like log x where it is large, without a limit. A classifier that has
+    met a few anomalies puts steep slopes on the features that tell them apart; without this, the rare large
+    values of other features decide what it says about rows it has not met.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of inputs. m = 0 and s = 1 until :meth:`measure`.
+    """
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(n_features))
+        self.register_buffer("spread", torch.ones(n_features))
+
+    def measure(self, normals: Tensor) -> None:
+        """Set m and s from rows; s = 1 for features that do not vary.
+
+        Parameters
+        ----------
+        normals : Tensor of shape (n_rows, n_features)
+            At least one row.
+        """
+        rows = normals.double()
+        spread = rows.std(dim=0, unbiased=False)
+        self.centre.copy_(rows.mean(dim=0))
+        self.spread.copy_(torch.where(spread > _LEAST_SPREAD, spread, 1.0))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return the compressed rows, shape (n_rows, n_features)."""
+        return torch.asinh((rows - self.centre) / self.spread)
+
+
 class LatentClassifier(nn.Module):
-    """Encoder z = f(x) with a linear classifier on it.
+    """Encoder z = f(x) of compressed rows with a classifier on it.
 
     Parameters
     ----------
@@ -42,16 +84,26 @@ class LatentClassifier(nn.Module):
         Widths of the encoder's layers; the last one is the size of z.
     n_outputs : int
         Number of logits.
+    head_hidden : sequence of int
+        Widths of hidden layers of the classifier; none: it is linear.
     """
 
-    def __init__(self, n_features: int, hidden: Sequence[int], n_outputs: int) -> None:
+    def __init__(
+        self, n_features: int, hidden: Sequence[int], n_outputs: int, *, head_hidden: Sequence[int] = ()
+    ) -> None:
         super().__init__()
-        self.encoder = MultilayerPerceptron([n_features, *hidden], active_end=True)
-        self.head = nn.Linear(hidden[-1], n_outputs)
+        self.compress = CompressedInput(n_features)
+        self.layers = MultilayerPerceptron([n_features, *hidden], active_end=True)
+        self.head = MultilayerPerceptron([hidden[-1], *head_hidden, n_outputs])
+
+    def encode(self, rows: Tensor) -> Tensor:
+        """Return z, shape (n_rows, hidden[-1])."""
+        latent: Tensor = self.layers(self.compress(rows))
+        return latent
 
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return z, shape (n_rows, hidden[-1]), and the logits, shape (n_rows, n_outputs)."""
-        latent = self.encoder(rows)
+        latent = self.encode(rows)
         return latent, self.head(latent)
 
     def logit(self, rows: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ def test_the_weight_brings_the_covariances_of_the_domains_together():
     def distance(weight):
         detector = CORAL(coral_weight=weight, **SETTINGS).fit(X, y, domains=domains)
         with torch.no_grad():
-            z = detector.network_.encoder(torch.from_numpy(X[y == 0].astype(np.float32)))
+            z = detector.network_.encode(torch.from_numpy(X[y == 0].astype(np.float32)))
         names = domains[y == 0]
         apart = coral_loss(z[torch.from_numpy(names == "calm")], z[torch.from_numpy(names == "wild")])
         return float(apart / covariance(z).square().sum())

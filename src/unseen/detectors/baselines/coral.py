@@ -18,11 +18,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from unseen.checks import check_int, check_real
 from unseen.detectors.base import BaseDetector
-from unseen.nn.anomaly_pool import AnomalyPool, PseudoAnomalies, anomaly_pool, check_pseudo_anomalies
+from unseen.nn.anomaly_pool import (
+    AnomalyPool,
+    PseudoAnomalies,
+    anomaly_pool,
+    balanced_loss,
+    check_pseudo_anomalies,
+)
 from unseen.nn.device import resolve_device, seeded_generator
 from unseen.nn.multilayer_perceptron import LatentClassifier, check_widths
 from unseen.nn.randomness import isolated_randomness
@@ -53,7 +58,7 @@ class CORAL(BaseDetector):
     epochs : int
         Passes over the training normals.
     batch_size : int
-        Normals a batch; as many anomalies join them.
+        Normals a batch; as many anomalies join a whole one.
     lr : float
         Learning rate.
     device : str
@@ -72,6 +77,8 @@ class CORAL(BaseDetector):
 
     Notes
     -----
+    Rows pass through :class:`unseen.nn.multilayer_perceptron.CompressedInput` before the network.
+
     ``explain`` gives integrated gradients of the score from the median of the normals to the row, in eight
     steps; up to the error of those they sum to the score of the row minus that of the median.
     """
@@ -138,6 +145,7 @@ class CORAL(BaseDetector):
         self.origin_ = np.median(rows, axis=0).astype(np.float32)
         with isolated_randomness(self.seed):
             network = self._build_network().to(device)
+        network.compress.measure(normals)
         self.history_ = self._train(network, normals, domains, pool)
         self.network_ = network.cpu()
 
@@ -152,16 +160,16 @@ class CORAL(BaseDetector):
 
         def step(batch: tuple[Tensor, ...], _epoch: int) -> StepLoss:
             n, half = len(batch[0]), max(2, len(batch[0]) // 2)
-            parts = [batch[0], pool.rows[pool.draw(n, generator)]]
+            parts = [batch[0], pool.rows[pool.draw(self.batch_size, generator)]]
             if len(domains) > 1:
                 pair = torch.randperm(len(domains), generator=generator, device=device)[:2].tolist()
                 parts += [draw(domains[i], half) for i in pair]
             latent, logits = network(torch.cat(parts))
-            odds = logits[: 2 * n, 0]
-            loss = F.softplus(torch.cat([odds[:n], -odds[n:]])).mean()
+            m = n + self.batch_size
+            loss = balanced_loss(logits[:m, 0], n)
             aligned = torch.zeros((), device=device)
             if len(domains) > 1:
-                aligned = coral_loss(latent[2 * n : 2 * n + half], latent[2 * n + half :])
+                aligned = coral_loss(latent[m : m + half], latent[m + half :])
             parts_of_loss = {"classification": loss, "coral": aligned}
             return StepLoss(loss + self.coral_weight * aligned, parts_of_loss)
 

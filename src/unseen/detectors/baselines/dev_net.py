@@ -3,7 +3,7 @@
 ::
 
     dev(x) = (φ(x) − μ_R) / σ_R,    μ_R, σ_R of r_1 … r_l ~ N(0, 1),  l = 5000
-    L = mean over the batch of  |dev(x)| for normals,  max(0, a − dev(x)) for anomalies
+    L = 1/2 mean over normals of |dev(x)| + 1/2 mean over anomalies of max(0, a − dev(x))
     score(x) = φ(x)
 
 (Pang, Shen & van den Hengel, "Deep anomaly detection with deviation networks", KDD 2019, eq. 4 to 6.) φ is
@@ -24,7 +24,7 @@ from unseen.checks import check_real
 from unseen.detectors.base import BaseDetector
 from unseen.nn.anomaly_pool import PseudoAnomalies, anomaly_pool, check_pseudo_anomalies
 from unseen.nn.device import resolve_device, seeded_generator
-from unseen.nn.multilayer_perceptron import MultilayerPerceptron, check_widths
+from unseen.nn.multilayer_perceptron import LatentClassifier, check_widths
 from unseen.nn.randomness import isolated_randomness
 from unseen.nn.row_scores import path_contributions, score_rows, scoring_copy
 from unseen.nn.training import History, StepLoss, check_schedule, train
@@ -54,7 +54,7 @@ class DevNet(BaseDetector):
     epochs : int
         Passes over the training normals.
     batch_size : int
-        Normals a batch; as many anomalies join them.
+        Normals a batch; as many anomalies join a whole one.
     lr : float
         Learning rate.
     device : str
@@ -64,7 +64,7 @@ class DevNet(BaseDetector):
 
     Attributes
     ----------
-    network_ : MultilayerPerceptron
+    network_ : LatentClassifier
         φ.
     origin_ : float32 array of shape (n_features,)
         Median of the training normals, where ``explain`` starts.
@@ -73,6 +73,8 @@ class DevNet(BaseDetector):
 
     Notes
     -----
+    Rows pass through :class:`unseen.nn.multilayer_perceptron.CompressedInput` before the network.
+
     The score is linear in the last layer and never saturates; unlike a distance it can be low for a row that
     is far from all normals, in directions that no anomaly has shown.
 
@@ -82,7 +84,7 @@ class DevNet(BaseDetector):
 
     uses_labels: ClassVar[bool] = True
 
-    network_: MultilayerPerceptron
+    network_: LatentClassifier
     origin_: NDArray[np.float32]
     history_: History
 
@@ -138,13 +140,14 @@ class DevNet(BaseDetector):
         self.origin_ = np.median(V[labels.normal], axis=0).astype(np.float32)
         with isolated_randomness(self.seed):
             network = self._build_network().to(device)
+        network.compress.measure(normals)
         generator = seeded_generator(self.seed, device)
-        penalised = [layer.weight for layer in network if isinstance(layer, torch.nn.Linear)][:-1]
+        penalised = [layer.weight for layer in network.layers if isinstance(layer, torch.nn.Linear)]
 
         def step(batch: tuple[Tensor, ...], _epoch: int) -> StepLoss:
             n = len(batch[0])
-            rows = torch.cat([batch[0], pool.rows[pool.draw(n, generator)]])
-            scores = network(rows)[:, 0]
+            rows = torch.cat([batch[0], pool.rows[pool.draw(self.batch_size, generator)]])
+            scores = network.logit(rows)
             references = torch.randn(_REFERENCE_SCORES, generator=generator, device=device)
             loss = deviation_loss(scores[:n], scores[n:], references, self.margin)
             penalty = torch.stack([weight.square().sum() for weight in penalised]).sum()
@@ -164,27 +167,27 @@ class DevNet(BaseDetector):
     def _score(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
         device = resolve_device(self.device)
         with scoring_copy(self.network_, device) as network:
-            return score_rows(lambda rows: network(rows)[:, 0], V, device)
+            return score_rows(network.logit, V, device)
 
     def _explain(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
         device = resolve_device(self.device)
         with scoring_copy(self.network_, device) as network:
-            return path_contributions(lambda rows: network(rows)[:, 0], V, self.origin_, device)
+            return path_contributions(network.logit, V, self.origin_, device)
 
-    def _build_network(self) -> MultilayerPerceptron:
+    def _build_network(self) -> LatentClassifier:
         """An untrained network of this shape."""
-        return MultilayerPerceptron([self.n_features_in_, *self.hidden, 1])
+        return LatentClassifier(self.n_features_in_, self.hidden, 1)
 
 
 def deviation_loss(of_normals: Tensor, of_anomalies: Tensor, references: Tensor, margin: float) -> Tensor:
-    """Return the mean deviation loss of a batch.
+    """Return the deviation loss of a batch, in which normals and anomalies weigh the same.
 
     Parameters
     ----------
     of_normals : Tensor of shape (n,)
         φ of the normals.
     of_anomalies : Tensor of shape (m,)
-        φ of the anomalies; n + m >= 1.
+        φ of the anomalies.
     references : Tensor of shape (l,)
         Reference scores, l >= 2, not all equal.
     margin : float > 0
@@ -197,4 +200,4 @@ def deviation_loss(of_normals: Tensor, of_anomalies: Tensor, references: Tensor,
     mean, spread = references.mean(), references.std(unbiased=False)
     normal = ((of_normals - mean) / spread).abs()
     anomalous = (margin - (of_anomalies - mean) / spread).clamp_min(0.0)
-    return torch.cat([normal, anomalous]).mean()
+    return (normal.mean() + anomalous.mean()) / 2
