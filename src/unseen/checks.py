@@ -112,7 +112,9 @@ def check_matrix(
         raise InputError(
             f"{who}: {name} has {array.shape[1]} features, but {who} was fitted on {n_features}."
         )
-    if not np.isfinite(np.sum(array, dtype=np.float64)):
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum()  # not finite if a value is not; huge finite values are looked at below
+    if not np.isfinite(total):
         bad = np.argwhere(~np.isfinite(array))
         if len(bad):
             row, column = bad[0]
