@@ -10,7 +10,7 @@ import pytest
 from importlinter.application.use_cases import read_user_options
 from importlinter.cli import lint_imports
 
-from unseen.detectors import DETECTORS
+from unseen.detectors.catalogue import DETECTORS, IMAGE_DETECTORS
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,8 @@ def test_a_detector_is_independent_of_the_others_by_contract():
     independent = next(
         contract for contract in options.contracts_options if contract["type"] == "independence"
     )
-    assert {owner.__module__ for owner in DETECTORS.values()} <= set(independent["modules"])
+    all_of_them = [*DETECTORS.values(), *IMAGE_DETECTORS.values()]
+    assert {owner.__module__ for owner in all_of_them} <= set(independent["modules"])
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ PUBLIC: dict[str, list[str]] = {
         "ResAD",
         "VAE",
     ],
+    "unseen.detectors.images": ["BaseImageDetector", "NearestNeighbourPatches", "PaDiM", "PatchCore"],
     "unseen.evaluation": [
         "Material",
         "Part",

@@ -114,6 +114,10 @@ class BaseDetector(BaseEstimator, ABC):
     def _check_fitted_values(self) -> None:
         """Raise ValueError if fitted values that were read from a file do not fit together."""
 
+    def _try_scoring(self) -> None:
+        """Score something made up, to see that fitted values that were read from a file do so."""
+        self.score_and_explain(np.zeros((1, self.n_features_in_), dtype=np.float32))
+
     @abstractmethod
     def _check_parameters(self) -> None:
         """Check the method's own constructor parameters."""

@@ -16,6 +16,10 @@ from unseen.detectors.baselines.mtl_red import MTLRED
 from unseen.detectors.baselines.odin import ODIN
 from unseen.detectors.baselines.res_ad import ResAD
 from unseen.detectors.baselines.vae import VAE
+from unseen.detectors.images.base import BaseImageDetector
+from unseen.detectors.images.nearest_neighbour_patches import NearestNeighbourPatches
+from unseen.detectors.images.padim import PaDiM
+from unseen.detectors.images.patch_core import PatchCore
 from unseen.detectors.multi_directional_meta import MultiDirectionalMeta
 
 DETECTORS: dict[str, type[BaseDetector]] = {
@@ -35,3 +39,10 @@ DETECTORS: dict[str, type[BaseDetector]] = {
     "coral": CORAL,
 }
 """Name → class."""
+
+IMAGE_DETECTORS: dict[str, type[BaseImageDetector]] = {
+    "nearest-neighbour-patches": NearestNeighbourPatches,
+    "patchcore": PatchCore,
+    "padim": PaDiM,
+}
+"""Name → class, of the detectors of pictures."""

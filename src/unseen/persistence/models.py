@@ -14,13 +14,13 @@ import json
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import polars as pl
 import safetensors.numpy
 from safetensors import SafetensorError
 
 from unseen import __version__
-from unseen.detectors import DETECTORS, BaseDetector
+from unseen.detectors import BaseDetector
+from unseen.detectors.catalogue import DETECTORS, IMAGE_DETECTORS
 from unseen.errors import InputError, ModelFormatError
 from unseen.persistence.directory import current, replace_directory
 from unseen.persistence.encoding import Decoder, Tensors, Weights, encode
@@ -32,6 +32,7 @@ SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 TENSORS = "tensors.safetensors"
 
+_CLASSES: dict[str, type[BaseDetector]] = {**DETECTORS, **IMAGE_DETECTORS}
 _LARGEST_MANIFEST = 256 * 1024 * 1024
 _MANIFEST_TYPES: dict[str, tuple[type, ...]] = {
     "format": (str,),
@@ -136,7 +137,7 @@ def _files_of(model: BaseDetector | TableModel) -> dict[str, bytes]:
 
 
 def _describe(detector: BaseDetector, tensors: Tensors) -> dict[str, Any]:
-    name = next((name for name, owner in DETECTORS.items() if owner is type(detector)), None)
+    name = next((name for name, owner in _CLASSES.items() if owner is type(detector)), None)
     if name is None:
         raise InputError(f"save: {type(detector).__name__} is not in the catalogue of detectors.")
     parameters = detector.get_params(deep=False)
@@ -186,9 +187,9 @@ def _rebuild(folder: Path, described: dict[str, Any], decoder: Decoder) -> BaseD
     def refuse(what: str) -> NoReturn:
         raise _error(folder / MANIFEST, what)
 
-    owner = DETECTORS.get(described["name"])
+    owner = _CLASSES.get(described["name"])
     if owner is None:
-        refuse(f"detector/name is {described['name']!r}, not one of {sorted(DETECTORS)}")
+        refuse(f"detector/name is {described['name']!r}, not one of {sorted(_CLASSES)}")
     given = described["parameters"]
     odd = given.keys() ^ owner().get_params(deep=False).keys()
     if odd:
@@ -214,7 +215,7 @@ def _rebuild(folder: Path, described: dict[str, Any], decoder: Decoder) -> BaseD
             refuse(f"fitted/{key} must not be a network")
         setattr(detector, key, network)
     detector._check_fitted_values()
-    detector.score_and_explain(np.zeros((1, detector.n_features_in_), dtype=np.float32))
+    detector._try_scoring()
     return detector
 
 

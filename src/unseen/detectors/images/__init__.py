@@ -1,0 +1,8 @@
+"""Detectors of pictures: one method, one file; ``unseen.detectors.catalogue.IMAGE_DETECTORS`` names them."""
+
+from unseen.detectors.images.base import BaseImageDetector
+from unseen.detectors.images.nearest_neighbour_patches import NearestNeighbourPatches
+from unseen.detectors.images.padim import PaDiM
+from unseen.detectors.images.patch_core import PatchCore
+
+__all__ = ["BaseImageDetector", "NearestNeighbourPatches", "PaDiM", "PatchCore"]

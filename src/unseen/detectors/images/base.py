@@ -1,0 +1,645 @@
+"""The contract of detectors of pictures: that of every detector, and maps of where the anomaly is.
+
+``X`` is a sequence of pictures. They go through a frozen backbone in batches; what a method learns of a
+domain is a *memory*, a few arrays made from its normal pictures. Inside, ``V`` holds patch features, float32
+of shape (n_pictures, n_looks, channels + 2, grid height, grid width). Look 0 is the picture
+itself; pictures that are remembered may have further looks, such as rotations. The last two channels say how
+much of a patch lies on the part and how much of it is known to be defective. A method implements:
+
+``_remember(V)``
+    The memory of normal pictures.
+``_patch_scores(features, memory)``
+    Anomaly score of each patch, >= 0, higher = more anomalous.
+``_image_scores(patch_scores, features, memory)``
+    Optional: score of each picture; the mean of the highest patch scores otherwise.
+``_fit(V, labels)``
+    Optional: learn what all domains share, before any memory is made.
+``_further_looks(images, normal)``
+    Optional: changed copies of pictures that are to be remembered.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Self, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from unseen.checks import check_choice, check_int, check_real, resolve_domains, resolve_labels
+from unseen.detectors.base import BaseDetector
+from unseen.detectors.images.looking import Look, Seeing, rotated
+from unseen.errors import InputError, LabelError, NotCalibratedError, ParameterError
+from unseen.nn.device import resolve_device
+from unseen.nn.patches.maps import score_images, top_mean
+from unseen.nn.patches.pictures import SomePictures, as_source
+from unseen.pixels import ImageSource, Pixels, Size, check_size
+from unseen.references import empty_store
+from unseen.scoring import smallest_p
+from unseen.scoring.calibration import Calibration, hold_back
+from unseen.types import BoolArray, FloatArray, Labels, StrArray
+
+Memory: TypeAlias = dict[str, NDArray[Any]]
+"""What is remembered of the normal pictures of a domain."""
+
+Tensors: TypeAlias = dict[str, Tensor]
+"""A memory on the device of the detector."""
+
+FOREGROUNDS = ("all", "estimate")
+
+_SIZE_OF_SMOOTHING = 448
+_MOST_CROSS_SCORED = 64
+FOREGROUND_SHARE = 0.1
+"""A patch lies on the part if at least this share of it does."""
+
+
+class _Scored(NamedTuple):
+    indices: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    patches: NDArray[np.float32]
+
+
+class BaseImageDetector(BaseDetector):
+    """Base class of the detectors of pictures.
+
+    ``X`` is an ``unseen.data.images.ImageSet``, a list of uint8 arrays of shape (height, width, 3), or a
+    stack of them. An ImageSet brings its labels and domains; arguments take precedence. ``fit`` takes in the
+    normal pictures, ``adapt`` those of new domains: pictures of such a domain are compared with its own
+    references only, all others with the normals of the fit (of their domain, if the fit saw several).
+
+    **p-values.** Each normal is scored by a memory of the others (leave one out; with more than
+    ``calibration_folds`` normals, leave one fold out). With ``n`` of them no p-value is below
+    ``1 / (n + 1)``: .2 with 4 references; ``smallest_p`` tells. These scores come from memories of fewer
+    pictures than that which judges fresh ones, which makes p-values larger rather than smaller; the guarantee
+    of separate calibration rows needs ``calibrate`` or ``calibration_fraction > 0``.
+
+    Parameters
+    ----------
+    backbone : str
+        Name or folder, see :func:`unseen.nn.backbones.load_backbone`. A saved model holds this name and a
+        hash of the weights, not the weights.
+    image_size : int or (int, int)
+        Pictures are brought to this size.
+    strides : tuple of int
+        Feature maps that are joined, on the grid of the finest.
+    pool : int, odd
+        Patch features are averaged over pool x pool neighbours first; 1: not.
+    top_share : float in [0, 1]
+        A picture's score is the mean over this share of its patches, the highest ones; 0: the highest.
+    smoothing : float >= 0
+        Standard deviation of the Gaussian that smooths maps, in pixels of a picture of 448 pixels.
+    batch_size : int
+        Pictures at once.
+    cache_dir : str or None
+        A folder where features are kept, so that a picture goes through the backbone once.
+    device : str
+        ``"auto"`` or a torch device.
+    calibration_fraction : float in [0, 0.9]
+        Share of the normals that ``fit`` holds back and calibrates on. 0: it calibrates by leaving out.
+    calibration_folds : int
+        Folds of the leaving out; 0: no calibration by it. At most 64 pictures are scored for it.
+    false_alarm_rate : float in (0, 1)
+        Share of normals that ``predict`` may flag.
+    normal : str or sequence of str
+        The kind name(s) that mean normal.
+    seed : int
+        Seed of every random choice.
+    """
+
+    view = "raw"
+    n_references = 1
+    rotations = 1
+    foreground = "all"
+
+    backbone: str
+    image_size: Size
+    strides: Sequence[int]
+    pool: int
+    top_share: float
+    smoothing: float
+    batch_size: int
+    cache_dir: str | None
+    device: str
+    calibration_folds: int
+
+    weight_hash_: str
+    memory_: Memory
+    domain_memories_: dict[str, Memory]
+    domain_calibrations_: dict[str, Calibration]
+
+    # ------------------------------------------------------------------ hooks
+    @abstractmethod
+    def _remember(self, V: FloatArray) -> Memory:
+        """Return the memory of normal pictures."""
+
+    @abstractmethod
+    def _patch_scores(self, features: Tensor, memory: Tensors) -> Tensor:
+        """Return the patch scores (n, height, width) of features (n, channels, height, width)."""
+
+    def _image_scores(self, patch_scores: Tensor, features: Tensor, memory: Tensors) -> Tensor:
+        """Return the score of each picture."""
+        return top_mean(patch_scores, self.top_share)
+
+    def _further_looks(self, images: Pixels, normal: BoolArray) -> list[Look]:
+        """Return changed copies of pictures that are to be remembered, all as many as there are pictures."""
+        return [Look(rotated(images, 360.0 * i / self.rotations), None) for i in range(1, self.rotations)]
+
+    def _remembered(self, labels: Labels) -> NDArray[np.int64]:
+        """Return which of some normal pictures go into the memory."""
+        return np.arange(len(labels))
+
+    def _fit(self, V: FloatArray, labels: Labels) -> None:
+        """Learn what all domains share: nothing, unless a method overrides this."""
+
+    def _score(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
+        return self._scored_views(V, domains).scores
+
+    def _explain(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
+        return self._maps(self._scored_views(V, domains).patches, self.image_size).astype(np.float64)
+
+    # --------------------------------------------------------------- contract
+    def fit(
+        self,
+        X: ArrayLike | ImageSource,
+        y: ArrayLike | None = None,
+        *,
+        kinds: ArrayLike | None = None,
+        domains: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        masks: Sequence[BoolArray | None] | None = None,
+    ) -> Self:
+        """Take normal pictures in, and learn from several domains where the method does.
+
+        Parameters
+        ----------
+        X : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
+            The pictures.
+        y, kinds, domains, groups : array-like of shape (n_pictures,) or None
+            As for every detector. None: as the ImageSet says; all normal, of one domain, if it is none.
+        masks : sequence of bool arrays of shape (height, width) or None
+            Where defects are, for methods that learn from them. None: as the ImageSet says.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If pictures, labels or parameters cannot be used.
+        """
+        self._check_common_parameters()
+        self._check_parameters()
+        pictures = as_source(self, X)
+        labels = self._labels_of(X, len(pictures), y, kinds, domains, groups)
+        if not labels.normal.any():
+            raise LabelError(f"{type(self).__name__}: fit needs normal pictures (y = 0), got none.")
+        held = hold_back(labels, self.calibration_fraction, self.seed)
+        taking = ~held & (labels.normal | labels.anomaly if self.uses_labels else labels.normal)
+        places, known = np.flatnonzero(taking), labels.take(taking)
+        seeing = self._seeing()
+        shown = masks if masks is not None else _masks_of(X, places)
+        some = None if shown is None else [shown[i] for i in places.tolist()]
+        V = seeing.all_looks(SomePictures(pictures, places), self._further_looks, known.normal, some)
+        self.n_features_in_ = V.shape[2] - 2
+        self.references_ = empty_store(self.n_features_in_)
+        self.weight_hash_ = seeing.backbone.weight_hash
+        self.calibration_ = None
+        self._fit(V, known)
+        self._memorise(V[known.normal], known.take(known.normal), calibrated=not held.any())
+        if held.any():
+            rows = SomePictures(pictures, np.flatnonzero(held))
+            self._calibrate_domains(self._all_scores(rows, labels.domains[held]), labels.take(held))
+        return self
+
+    def calibrate(
+        self,
+        X: ArrayLike | ImageSource,
+        y: ArrayLike | None = None,
+        *,
+        kinds: ArrayLike | None = None,
+        domains: ArrayLike | None = None,
+    ) -> Self:
+        """Set p-values, thresholds and probabilities from pictures that are not remembered.
+
+        Parameters
+        ----------
+        X : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
+            Fresh pictures. Those of a domain with references calibrate that domain.
+        y, kinds, domains : array-like of shape (n_pictures,) or None
+            As in ``fit``.
+
+        Returns
+        -------
+        self
+        """
+        self._check_fitted()
+        pictures = as_source(self, X)
+        labels = self._labels_of(X, len(pictures), y, kinds, domains, None)
+        if not labels.normal.any():
+            raise LabelError(f"{type(self).__name__}: calibrate needs normal pictures (y = 0), got none.")
+        self.domain_calibrations_ = dict(self.domain_calibrations_)
+        self._calibrate_domains(self._all_scores(pictures, labels.domains), labels)
+        return self
+
+    def adapt(self, X_ref: ArrayLike | ImageSource, *, domains: ArrayLike | None = None) -> Self:
+        """Return a detector that compares pictures of some domains with their own references.
+
+        Nothing is trained again and this detector stays as it is.
+
+        Parameters
+        ----------
+        X_ref : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
+            Pictures known to be normal.
+        domains : array-like of shape (n_references,) or None
+            Domain of each. None: as the ImageSet says, else the domain of pictures without one.
+
+        Returns
+        -------
+        Self
+            A new detector, calibrated for these domains by leaving out each reference in turn.
+        """
+        self._check_fitted()
+        pictures = as_source(self, X_ref, name="X_ref")
+        names = self._domains_of(X_ref, len(pictures), domains)
+        adapted = copy.copy(self)
+        adapted.domain_memories_ = dict(self.domain_memories_)
+        adapted.domain_calibrations_ = dict(self.domain_calibrations_)
+        seeing = self._seeing()
+        for name in np.unique(names):
+            some = SomePictures(pictures, np.flatnonzero(names == name))
+            V = seeing.all_looks(some, self._further_looks, np.ones(len(some), dtype=np.bool_), None)
+            adapted._memorise_domain(str(name), V, calibrated=True)
+        return adapted
+
+    def decision_function(
+        self, X: ArrayLike | ImageSource, *, domains: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Return the anomaly score of each picture, shape (n_pictures,); higher = more anomalous.
+
+        Parameters
+        ----------
+        X : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
+            The pictures; memory is bounded by a few batches.
+        domains : array-like of shape (n_pictures,) or None
+            Domain of each.
+
+        Returns
+        -------
+        float64 array of shape (n_pictures,)
+        """
+        self._check_fitted()
+        pictures = as_source(self, X)
+        return self._all_scores(pictures, self._domains_of(X, len(pictures), domains))
+
+    def score_maps(
+        self, X: ArrayLike | ImageSource, *, domains: ArrayLike | None = None, size: Size | None = None
+    ) -> NDArray[np.float32]:
+        """Return where each picture is how anomalous, on one scale for all pictures.
+
+        Parameters
+        ----------
+        X : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
+            The pictures.
+        domains : array-like of shape (n_pictures,) or None
+            Domain of each.
+        size : int, (int, int) or None
+            Height and width of the maps. None: ``image_size``.
+
+        Returns
+        -------
+        float32 array of shape (n_pictures, height, width)
+        """
+        return self._scored_and_mapped(X, domains, self.image_size if size is None else size)[1]
+
+    def explain(self, X: ArrayLike | ImageSource, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Return the score maps: the contribution of each place, as ``score_maps`` does.
+
+        Parameters
+        ----------
+        X : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
+            The pictures.
+        domains : array-like of shape (n_pictures,) or None
+            Domain of each.
+
+        Returns
+        -------
+        float64 array of shape (n_pictures, height, width)
+        """
+        return self.score_maps(X, domains=domains).astype(np.float64)
+
+    def score_and_explain(
+        self, X: ArrayLike | ImageSource, *, domains: ArrayLike | None = None
+    ) -> tuple[NDArray[np.float64], FloatArray]:
+        """Return scores and maps in one pass.
+
+        Parameters
+        ----------
+        X : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
+            The pictures.
+        domains : array-like of shape (n_pictures,) or None
+            Domain of each.
+
+        Returns
+        -------
+        scores : float64 array of shape (n_pictures,)
+        maps : float32 array of shape (n_pictures, height, width)
+        """
+        return self._scored_and_mapped(X, domains, self.image_size)
+
+    def p_values(
+        self, X: ArrayLike | ImageSource, *, domains: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Return p-values; small = unlike the normals that calibrate the picture's domain.
+
+        Parameters
+        ----------
+        X : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
+            The pictures.
+        domains : array-like of shape (n_pictures,) or None
+            Domain of each.
+
+        Returns
+        -------
+        float64 array of shape (n_pictures,)
+            In [``smallest_p(domain)``, 1].
+
+        Raises
+        ------
+        NotCalibratedError
+            If a picture's domain is not calibrated, for instance since it has a single reference.
+        """
+        return self._by_calibration(X, domains, lambda found, scores: found.p_values(scores))
+
+    def predict(self, X: ArrayLike | ImageSource, *, domains: ArrayLike | None = None) -> NDArray[np.int8]:
+        """Return 1 for pictures whose score is above the threshold of their domain, else 0.
+
+        Parameters
+        ----------
+        X : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
+            The pictures.
+        domains : array-like of shape (n_pictures,) or None
+            Domain of each.
+
+        Returns
+        -------
+        int8 array of shape (n_pictures,)
+        """
+        flags = self._by_calibration(
+            X, domains, lambda found, scores: (scores > found.threshold).astype(float)
+        )
+        return flags.astype(np.int8)
+
+    def predict_proba(
+        self, X: ArrayLike | ImageSource, *, domains: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Return P(normal) and P(anomaly) of each picture.
+
+        Parameters
+        ----------
+        X : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
+            The pictures.
+        domains : array-like of shape (n_pictures,) or None
+            Domain of each.
+
+        Returns
+        -------
+        float64 array of shape (n_pictures, 2)
+        """
+        anomalous = self._by_calibration(X, domains, lambda found, scores: found.probabilities(scores))
+        return np.column_stack([1 - anomalous, anomalous])
+
+    def smallest_p(self, domain: str = "") -> float:
+        """Return the smallest p-value that a picture of a domain can get: 1 / (calibration normals + 1).
+
+        Parameters
+        ----------
+        domain : str
+            The domain's name.
+
+        Returns
+        -------
+        float in (0, 1]
+        """
+        self._check_fitted()
+        return smallest_p(len(self._calibration_of(domain).normal_scores))
+
+    # --------------------------------------------------------------- memories
+    def _memorise(self, V: FloatArray, labels: Labels, *, calibrated: bool) -> None:
+        """Remember normals: all together and, if there are several, each domain by itself."""
+        self.domain_memories_, self.domain_calibrations_ = {}, {}
+        names = np.unique(labels.domains)
+        for name in names if len(names) > 1 else ():
+            self._memorise_domain(str(name), V[labels.domains == name], calibrated=calibrated)
+        chosen = V[self._remembered(labels)]
+        self.memory_ = self._remember(chosen)
+        scores = self._cross_scores(chosen) if calibrated else None
+        if scores is not None:
+            self._calibrate(scores, _all_normal(len(scores)))
+
+    def _memorise_domain(self, name: str, V: FloatArray, *, calibrated: bool) -> None:
+        chosen = V[self._remembered(_all_normal(len(V)))]
+        self.domain_memories_[name] = self._remember(chosen)
+        self.domain_calibrations_.pop(name, None)
+        scores = self._cross_scores(chosen) if calibrated else None
+        if scores is not None:
+            self.domain_calibrations_[name] = self._calibration_from(scores, np.zeros(len(scores), np.int8))
+
+    def _cross_scores(self, V: FloatArray) -> NDArray[np.float64] | None:
+        """Score each normal by a memory of the others; None if there are no others or no folds."""
+        folds = min(self.calibration_folds, len(V))
+        if folds < 2:
+            return None
+        draw = np.random.default_rng(self.seed)
+        fold = draw.permutation(np.arange(len(V)) % folds)
+        wanted = np.zeros(len(V), dtype=np.bool_)
+        wanted[draw.permutation(len(V))[:_MOST_CROSS_SCORED]] = True
+        scores = np.zeros(len(V))
+        for number in range(folds):
+            rows = (fold == number) & wanted
+            if rows.any():
+                scores[rows] = self._scores_by(V[rows], self._on_device(self._remember(V[fold != number])))[0]
+        return np.asarray(scores[wanted])
+
+    def _calibrate_domains(self, scores: NDArray[np.float64], labels: Labels) -> None:
+        """Calibrate each domain that has a memory on its own rows, and all else on the rest."""
+        rest = np.ones(len(labels), dtype=np.bool_)
+        for name in self.domain_memories_:
+            rows = labels.domains == name
+            if (rows & labels.normal).any():
+                self.domain_calibrations_[name] = self._calibration_from(scores[rows], labels.y[rows])
+                rest &= ~rows
+        if (rest & labels.normal).any():
+            self._calibrate(scores[rest], labels.take(rest))
+
+    def _calibration_from(self, scores: NDArray[np.float64], y: NDArray[np.int8]) -> Calibration:
+        return Calibration.from_scores(scores, y, false_alarm_rate=self.false_alarm_rate)
+
+    def _calibration_of(self, domain: str) -> Calibration:
+        if domain not in self.domain_memories_:
+            return self._calibrated()
+        if domain not in self.domain_calibrations_:
+            raise NotCalibratedError(
+                f"{type(self).__name__}: the domain {domain!r} is not calibrated; give it at least two "
+                "references, or call calibrate(X, domains=...) with pictures of it."
+            )
+        return self.domain_calibrations_[domain]
+
+    def _by_calibration(
+        self,
+        X: ArrayLike | ImageSource,
+        domains: ArrayLike | None,
+        turn: Callable[[Calibration, NDArray[np.float64]], NDArray[np.float64]],
+    ) -> NDArray[np.float64]:
+        self._check_fitted()
+        pictures = as_source(self, X)
+        names = self._domains_of(X, len(pictures), domains)
+        found = {str(name): self._calibration_of(str(name)) for name in np.unique(names)}
+        scores = self._all_scores(pictures, names)
+        turned = np.empty(len(scores))
+        for name, calibration in found.items():
+            turned[names == name] = turn(calibration, scores[names == name])
+        return turned
+
+    # ---------------------------------------------------------------- scoring
+    def _each_batch(self, pictures: ImageSource, domains: StrArray) -> Iterator[_Scored]:
+        seeing = self._seeing()
+        if seeing.backbone.weight_hash != self.weight_hash_:
+            raise InputError(
+                f"{type(self).__name__}: the weights of the backbone {self.backbone!r} are not those of the "
+                "fit; use the same backbone, or fit again."
+            )
+        on_device: dict[str | None, Tensors] = {}
+        for indices, V in seeing.looks(pictures):
+            yield self._scored_views(V, domains[indices], on_device)._replace(indices=indices)
+
+    def _scored_views(
+        self, V: FloatArray, domains: StrArray, on_device: dict[str | None, Tensors] | None = None
+    ) -> _Scored:
+        ready = {} if on_device is None else on_device
+        scores = np.empty(len(V))
+        patches = np.empty((len(V), *V.shape[3:]), dtype=np.float32)
+        keys = [str(name) if str(name) in self.domain_memories_ else None for name in domains]
+        for key in dict.fromkeys(keys):
+            if key not in ready:
+                ready[key] = self._on_device(self.memory_ if key is None else self.domain_memories_[key])
+            rows = np.array([other == key for other in keys])
+            scores[rows], patches[rows] = self._scores_by(V[rows], ready[key])
+        return _Scored(np.arange(len(V)), scores, patches)
+
+    def _scores_by(self, V: FloatArray, memory: Tensors) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Scores of pictures and of their patches by one memory."""
+        looks = torch.from_numpy(np.ascontiguousarray(V[:, 0])).to(resolve_device(self.device))
+        features, on_part = looks[:, :-2], looks[:, -2]
+        with torch.inference_mode():
+            patches = self._patch_scores(features, memory)
+            if self.foreground != "all":
+                patches = patches * (on_part >= FOREGROUND_SHARE)
+            scores = self._image_scores(patches, features, memory)
+        return scores.double().cpu().numpy(), patches.float().cpu().numpy()
+
+    def _all_scores(self, pictures: ImageSource, domains: StrArray) -> NDArray[np.float64]:
+        scores = np.empty(len(pictures))
+        for batch in self._each_batch(pictures, domains):
+            scores[batch.indices] = batch.scores
+        return scores
+
+    def _scored_and_mapped(
+        self, X: ArrayLike | ImageSource, domains: ArrayLike | None, size: Size
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        self._check_fitted()
+        pictures = as_source(self, X)
+        shape = check_size(self, size)
+        scores = np.empty(len(pictures))
+        maps = np.empty((len(pictures), *shape), dtype=np.float32)
+        for batch in self._each_batch(pictures, self._domains_of(X, len(pictures), domains)):
+            scores[batch.indices] = batch.scores
+            maps[batch.indices] = self._maps(batch.patches, shape)
+        return scores, maps
+
+    def _maps(self, patches: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
+        shape = check_size(self, size)
+        sigma = self.smoothing * max(shape) / _SIZE_OF_SMOOTHING
+        return np.asarray(score_images(torch.from_numpy(patches), shape, sigma).numpy())
+
+    def _on_device(self, memory: Memory) -> Tensors:
+        place = resolve_device(self.device)
+        return {name: torch.from_numpy(array).to(place) for name, array in memory.items()}
+
+    def _seeing(self) -> Seeing:
+        return Seeing(
+            name=self.backbone,
+            size=self.image_size,
+            strides=tuple(self.strides),
+            pool=self.pool,
+            batch_size=self.batch_size,
+            cache_dir=self.cache_dir,
+            device=self.device,
+            foreground=self.foreground,
+        )
+
+    def _try_scoring(self) -> None:
+        """Score a made-up picture by every memory, without the backbone."""
+        V = np.zeros((1, 1, self.n_features_in_ + 2, *self._grid_tried()), dtype=np.float32)
+        for memory in (self.memory_, *self.domain_memories_.values()):
+            self._scores_by(V, self._on_device(memory))
+
+    def _grid_tried(self) -> tuple[int, int]:
+        height, width = check_size(self, self.image_size)
+        stride = min(self.strides)
+        return -(-height // stride), -(-width // stride)
+
+    # ------------------------------------------------------------------ input
+    def _labels_of(
+        self,
+        X: object,
+        n: int,
+        y: ArrayLike | None,
+        kinds: ArrayLike | None,
+        domains: ArrayLike | None,
+        groups: ArrayLike | None,
+    ) -> Labels:
+        own = getattr(X, "labels", None)
+        if isinstance(own, Labels):
+            if y is None and kinds is None:
+                y, kinds = own.y, own.kinds
+            domains = own.domains if domains is None else domains
+            groups = own.groups if groups is None else groups
+        return resolve_labels(self, n, y, kinds=kinds, domains=domains, groups=groups, normal=self.normal)
+
+    def _domains_of(self, X: object, n: int, domains: ArrayLike | None) -> StrArray:
+        own = getattr(X, "labels", None)
+        if domains is None and isinstance(own, Labels):
+            return own.domains
+        return resolve_domains(self, n, domains)
+
+    def _check_common_parameters(self) -> None:
+        super()._check_common_parameters()
+        check_size(self, self.image_size, name="image_size")
+        if not isinstance(self.backbone, str):
+            raise ParameterError(f"{type(self).__name__}: backbone must be a name or a folder as text.")
+        if not isinstance(self.strides, Sequence) or len(set(self.strides)) != len(self.strides):
+            raise ParameterError(f"{type(self).__name__}: strides must be different whole numbers.")
+        for stride in self.strides:
+            check_int(self, "strides", stride, minimum=1)
+        check_int(self, "pool", self.pool, minimum=1)
+        check_real(self, "top_share", self.top_share, minimum=0, maximum=1)
+        check_real(self, "smoothing", self.smoothing, minimum=0)
+        check_int(self, "batch_size", self.batch_size, minimum=1)
+        check_int(self, "calibration_folds", self.calibration_folds, minimum=0)
+        check_int(self, "rotations", self.rotations, minimum=1)
+        check_choice(self, "foreground", self.foreground, FOREGROUNDS)
+
+
+def _all_normal(n: int) -> Labels:
+    return Labels(np.zeros(n, np.int8), np.full(n, "normal"), np.full(n, ""))
+
+
+def _masks_of(X: object, places: NDArray[np.int64]) -> dict[int, BoolArray | None] | None:
+    """The masks of an ImageSet's pictures, by place."""
+    mask = getattr(X, "mask", None)
+    return {i: mask(i) for i in places.tolist()} if callable(mask) else None

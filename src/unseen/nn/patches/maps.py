@@ -1,0 +1,77 @@
+"""From scores of patches to scores of pictures and maps over their pixels."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_TRUNCATE = 4.0
+
+
+def top_mean(patch_scores: Tensor, share: float) -> Tensor:
+    """Return the mean of the largest patch scores of each picture.
+
+    Parameters
+    ----------
+    patch_scores : float tensor of shape (n, height, width)
+        Higher = more anomalous.
+    share : float in [0, 1]
+        Share of the patches that counts, at least one patch. 0: the largest score; 1: the mean of all.
+
+    Returns
+    -------
+    float tensor of shape (n,)
+    """
+    flat = patch_scores.flatten(1)
+    count = max(1, math.floor(share * flat.shape[1] + 0.5))
+    return flat.topk(count, dim=1).values.mean(dim=1)
+
+
+def score_images(patch_scores: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
+    """Bring patch scores to the size of pictures: bilinearly, then smoothed.
+
+    Parameters
+    ----------
+    patch_scores : float tensor of shape (n, height, width)
+        Higher = more anomalous.
+    size : (int, int)
+        Height and width of the maps.
+    sigma : float >= 0
+        Standard deviation of the Gaussian in pixels of the maps; 0: no smoothing.
+
+    Returns
+    -------
+    float tensor of shape (n, height of maps, width of maps)
+    """
+    maps = F.interpolate(patch_scores[:, None], size=size, mode="bilinear", align_corners=False)
+    return gaussian_smoothing(maps, sigma)[:, 0]
+
+
+def gaussian_smoothing(maps: Tensor, sigma: float) -> Tensor:
+    """Smooth maps by a Gaussian, one axis after the other; values beyond the border repeat the border's.
+
+    Parameters
+    ----------
+    maps : float tensor of shape (n, channels, height, width)
+        Any values.
+    sigma : float >= 0
+        In pixels; 0: returned as they are. Cut off at four sigma.
+
+    Returns
+    -------
+    float tensor of the same shape
+    """
+    radius = int(_TRUNCATE * sigma + 0.5)
+    if radius == 0:
+        return maps
+    steps = torch.arange(-radius, radius + 1, dtype=maps.dtype, device=maps.device)
+    kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    n, channels, height, width = maps.shape
+    flat = maps.reshape(n * channels, 1, height, width)
+    flat = F.conv2d(F.pad(flat, (radius, radius, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
+    flat = F.conv2d(F.pad(flat, (0, 0, radius, radius), mode="replicate"), kernel.view(1, 1, -1, 1))
+    return flat.reshape(n, channels, height, width)

@@ -1,0 +1,102 @@
+"""Neighbours, coresets and maps against plain computations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from unseen.errors import InputError
+from unseen.nn.patches import (
+    gaussian_smoothing,
+    greedy_k_centre,
+    nearest_by_cosine,
+    nearest_by_distance,
+    score_images,
+    top_mean,
+)
+from unseen.nn.patches.pictures import ArrayPictures, SomePictures, as_source
+
+
+def points(n: int, channels: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n, channels, generator=torch.Generator().manual_seed(seed))
+
+
+def test_neighbours_are_those_of_all_pairs():
+    queries, bank = points(50, 7), points(30, 7, seed=1)
+    cosines = torch.nn.functional.cosine_similarity(queries[:, None], bank[None], dim=2)
+    found = nearest_by_cosine(queries, torch.nn.functional.normalize(bank, dim=1))
+    torch.testing.assert_close(found.values, cosines.amax(dim=1))
+    assert torch.equal(found.places, cosines.argmax(dim=1))
+    near = nearest_by_distance(queries, bank)
+    torch.testing.assert_close(near.values, torch.cdist(queries, bank).amin(dim=1))
+    assert nearest_by_distance(bank, bank).values.max() == 0
+
+
+@pytest.mark.parametrize("n_kept", [1, 2, 7, 300, 1500])
+def test_every_point_of_the_coreset_was_the_farthest_when_it_was_chosen(n_kept):
+    bank = points(2500, 5)
+    chosen = greedy_k_centre(bank, n_kept, generator=torch.Generator().manual_seed(3), projection=None)
+    nearest = torch.full((len(bank),), torch.inf)
+    for place in chosen.tolist():
+        if nearest[place] < torch.inf:
+            assert nearest[place] >= nearest.max() - 1e-4
+        nearest = torch.minimum(nearest, (bank - bank[place]).square().sum(dim=1))
+        nearest[place] = -1.0
+    assert len(set(chosen.tolist())) == n_kept
+
+
+def test_a_coreset_of_everything_is_everything():
+    assert greedy_k_centre(points(5, 2), 9, generator=torch.Generator()).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_equal_points_are_kept_once_until_there_is_nothing_else():
+    bank = torch.tensor([[0.0], [0.0], [1.0], [0.0]])
+    chosen = greedy_k_centre(bank, 3, generator=torch.Generator().manual_seed(0))
+    assert len(set(chosen.tolist())) == 3
+    assert 2 in chosen[:2].tolist()
+
+
+def test_the_projection_covers_about_as_well():
+    bank = points(2000, 256)
+    covered = []
+    for projection in (None, 64):
+        chosen = greedy_k_centre(bank, 200, generator=torch.Generator().manual_seed(0), projection=projection)
+        covered.append(float(nearest_by_distance(bank, bank[chosen]).values.max()))
+    assert covered[1] < 1.1 * covered[0]
+
+
+def test_the_top_mean_counts_a_share_of_the_patches():
+    scores = torch.arange(200.0).view(1, 10, 20)
+    assert top_mean(scores, 0.01).tolist() == [198.5]
+    assert top_mean(scores, 0.0).tolist() == [199.0]
+    assert top_mean(scores, 1.0).tolist() == [99.5]
+
+
+def test_smoothing_is_a_gaussian():
+    image = points(24, 31).numpy()
+    smooth = gaussian_smoothing(torch.from_numpy(image)[None, None], 2.0)[0, 0]
+    np.testing.assert_allclose(smooth, ndimage.gaussian_filter(image, 2.0, mode="nearest"), atol=1e-5)
+    assert score_images(torch.ones(2, 4, 4), (9, 7), 1.0).shape == (2, 9, 7)
+    torch.testing.assert_close(score_images(torch.ones(1, 4, 4), (9, 7), 1.0), torch.ones(1, 9, 7))
+
+
+def test_arrays_are_pictures():
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 6, 3), dtype=np.uint8)
+    source = ArrayPictures("test", images)
+    some = SomePictures(source, np.array([3, 1, 4]))
+    assert len(some) == 3
+    assert some.key(1) == source.key(1) != source.key(2)
+    np.testing.assert_array_equal(some[2], images[4])
+    batches = list(some.iterate(2, size=(8, 6)))
+    np.testing.assert_array_equal(np.concatenate([b.images for b in batches]), images[[3, 1, 4]])
+    assert [b.indices.tolist() for b in batches] == [[0, 1], [2]]
+    assert as_source("test", source) is source
+
+
+def test_what_is_no_picture_is_refused():
+    with pytest.raises(InputError, match="sequence of uint8 pictures"):
+        as_source("test", "folder")
+    with pytest.raises(InputError, match="float64"):
+        as_source("test", np.zeros((2, 4, 4, 3)))
