@@ -43,7 +43,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "mahalanobis": {},
     "isolation-forest": {"n_trees": 20},
     "deep-sad": {"hidden": (16,), "latent": 8, "pretraining_epochs": 3, "epochs": 10, "batch_size": 32},
-    "dev-net": CLASSIFIER,
+    "dev-net": {**CLASSIFIER, "weight_decay": 1e-3},
     "coral": CLASSIFIER,
     "mtae": {**CLASSIFIER, "classifier_epochs": 60},
     "odin": CLASSIFIER,

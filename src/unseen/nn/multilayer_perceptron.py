@@ -12,6 +12,7 @@ from unseen.checks import check_int
 from unseen.errors import ParameterError
 
 _LEAST_SPREAD = 1e-6
+_STEEPNESS = 3.0
 
 
 class MultilayerPerceptron(nn.Sequential):
@@ -35,11 +36,14 @@ class MultilayerPerceptron(nn.Sequential):
 
 
 class CompressedInput(nn.Module):
-    """``asinh((x − m) / s)`` per feature, with mean m and standard deviation s of the normals.
+    """``asinh(3 (x − m) / s) / 3`` per feature: m the mean of the normals, s their standard deviation.
 
-    It is x where x is small and grows like log x where it is large, without a limit. A classifier that has
-    met a few anomalies puts steep slopes on the features that tell them apart; without this, the rare large
-    values of other features decide what it says about rows it has not met.
+    s is at least the mean of the standard deviations of all features, so that a feature that hardly ever
+    varies among normals (a rare category) is not blown up.
+
+    It is the standardised x where that is small and grows like its logarithm, without a limit, beyond about
+    a third. A classifier that has met a few anomalies has not learned which features do not matter; without
+    this, their rare large values decide what it says about rows it has not met.
 
     Parameters
     ----------
@@ -56,7 +60,7 @@ class CompressedInput(nn.Module):
         self.register_buffer("spread", torch.ones(n_features))
 
     def measure(self, normals: Tensor) -> None:
-        """Set m and s from rows; s = 1 for features that do not vary.
+        """Set m and s from rows; s = 1 if no feature varies.
 
         Parameters
         ----------
@@ -66,11 +70,12 @@ class CompressedInput(nn.Module):
         rows = normals.double()
         spread = rows.std(dim=0, unbiased=False)
         self.centre.copy_(rows.mean(dim=0))
+        spread = spread.clamp_min(float(spread.mean()))
         self.spread.copy_(torch.where(spread > _LEAST_SPREAD, spread, 1.0))
 
     def forward(self, rows: Tensor) -> Tensor:
         """Return the compressed rows, shape (n_rows, n_features)."""
-        return torch.asinh((rows - self.centre) / self.spread)
+        return torch.asinh(_STEEPNESS * (rows - self.centre) / self.spread) / _STEEPNESS
 
 
 class LatentClassifier(nn.Module):

@@ -13,9 +13,11 @@ def test_compression_is_asinh_of_the_standardised_row():
     normals = random.normal(size=(50, 3)) * [1, 10, 0] + [5, 0, 7]
     compress = CompressedInput(3)
     compress.measure(torch.from_numpy(normals).float())
-    spread = np.array([normals[:, 0].std(), normals[:, 1].std(), 1.0])
+    least = normals.std(axis=0).mean()
+    assert normals[:, 0].std() < least < normals[:, 1].std()
+    spread = np.array([least, normals[:, 1].std(), least])
     rows = random.normal(size=(9, 3)) * 100
-    expected = np.arcsinh((rows - normals.mean(axis=0)) / spread)
+    expected = np.arcsinh(3 * (rows - normals.mean(axis=0)) / spread) / 3
     np.testing.assert_allclose(compress(torch.from_numpy(rows)), expected, rtol=1e-5)
 
 

@@ -77,6 +77,9 @@ class CORAL(BaseDetector):
 
     Notes
     -----
+    There are few passes on purpose: with a handful of labelled rows a kind, more of them lower the AUROC on
+    fresh rows of the very kinds that were shown, and that on other kinds.
+
     Rows pass through :class:`unseen.nn.multilayer_perceptron.CompressedInput` before the network.
 
     ``explain`` gives integrated gradients of the score from the median of the normals to the row, in eight
@@ -96,7 +99,7 @@ class CORAL(BaseDetector):
         coral_weight: float = 1.0,
         n_pseudo_domains: int = 4,
         pseudo_anomalies: PseudoAnomalies = "without-labels",
-        epochs: int = 20,
+        epochs: int = 5,
         batch_size: int = 256,
         lr: float = 1e-3,
         device: str = "auto",

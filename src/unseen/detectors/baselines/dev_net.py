@@ -73,6 +73,9 @@ class DevNet(BaseDetector):
 
     Notes
     -----
+    There are few passes on purpose: with a handful of labelled rows a kind, more of them lower the AUROC on
+    fresh rows of the very kinds that were shown, and that on other kinds.
+
     Rows pass through :class:`unseen.nn.multilayer_perceptron.CompressedInput` before the network.
 
     The score is linear in the last layer and never saturates; unlike a distance it can be low for a row that
@@ -95,7 +98,7 @@ class DevNet(BaseDetector):
         margin: float = 5.0,
         weight_decay: float = 0.01,
         pseudo_anomalies: PseudoAnomalies = "without-labels",
-        epochs: int = 30,
+        epochs: int = 10,
         batch_size: int = 256,
         lr: float = 1e-3,
         device: str = "auto",

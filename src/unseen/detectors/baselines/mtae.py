@@ -85,6 +85,9 @@ class MTAE(BaseDetector):
 
     Notes
     -----
+    There are few passes on purpose: with a handful of labelled rows a kind, more of them lower the AUROC on
+    fresh rows of the very kinds that were shown, and that on other kinds.
+
     Rows pass through :class:`unseen.nn.multilayer_perceptron.CompressedInput` before the network.
 
     ``explain`` gives integrated gradients of the score from the median of the normals to the row, in eight
@@ -103,9 +106,9 @@ class MTAE(BaseDetector):
         *,
         hidden: Sequence[int] = (64, 32),
         n_pseudo_domains: int = 4,
-        classifier_epochs: int = 20,
+        classifier_epochs: int = 5,
         pseudo_anomalies: PseudoAnomalies = "without-labels",
-        epochs: int = 20,
+        epochs: int = 10,
         batch_size: int = 256,
         lr: float = 1e-3,
         device: str = "auto",

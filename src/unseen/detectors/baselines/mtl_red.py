@@ -76,6 +76,9 @@ class MTLRED(BaseDetector):
 
     Notes
     -----
+    There are few passes on purpose: with a handful of labelled rows a kind, more of them lower the AUROC on
+    fresh rows of the very kinds that were shown, and that on other kinds.
+
     Rows pass through :class:`unseen.nn.multilayer_perceptron.CompressedInput` before the network.
 
     ``explain`` gives integrated gradients of the score from the median of the normals to the row, in eight
@@ -95,7 +98,7 @@ class MTLRED(BaseDetector):
         reconstruction_weight: float = 0.6,
         information_weight: float = 0.01,
         pseudo_anomalies: PseudoAnomalies = "without-labels",
-        epochs: int = 20,
+        epochs: int = 5,
         batch_size: int = 256,
         lr: float = 1e-3,
         device: str = "auto",
