@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from unseen.detectors import anomaly_aware_vae
 from unseen.detectors.anomaly_aware_vae import AnomalyAwareVAE
 from unseen.detectors.baselines.vae import VAE
 from unseen.errors import InputError, LabelError, ParameterError
 from unseen.metrics.ranking import auroc
+from unseen.nn import awareness_training
 from unseen.nn.device import seeded_generator
 
 QUICK: dict[str, Any] = {
@@ -102,8 +102,8 @@ def test_unlabelled_rows_take_no_part() -> None:
 def test_each_kind_is_drawn_equally_often_whatever_its_size() -> None:
     anomalies = torch.arange(110.0)[:, None]
     kinds = np.repeat(["many", "few"], [100, 10])
-    grouped, offsets, counts = anomaly_aware_vae._by_kind(anomalies, kinds)
-    drawn = grouped[anomaly_aware_vae._draw(offsets, counts, 20_000, seeded_generator(0))][:, 0].numpy()
+    grouped, offsets, counts = awareness_training._by_kind(anomalies, kinds)
+    drawn = grouped[awareness_training._draw(offsets, counts, 20_000, seeded_generator(0))][:, 0].numpy()
     few = drawn[drawn >= 100]
     assert len(few) / len(drawn) == pytest.approx(0.5, abs=0.02)
     assert set(few.astype(int)) == set(range(100, 110))
