@@ -63,7 +63,13 @@ PUBLIC: dict[str, list[str]] = {
         "ResAD",
         "VAE",
     ],
-    "unseen.detectors.images": ["BaseImageDetector", "NearestNeighbourPatches", "PaDiM", "PatchCore"],
+    "unseen.detectors.images": [
+        "BaseImageDetector",
+        "NearestNeighbourPatches",
+        "PaDiM",
+        "PatchCore",
+        "ValueOrder",
+    ],
     "unseen.evaluation": [
         "Material",
         "Part",

@@ -27,6 +27,13 @@ QUICK: dict[str, dict[str, Any]] = {
     "nearest-neighbour-patches": {},
     "patchcore": {"coreset_share": 0.5},
     "padim": {"regularisation": 0.1},
+    "value-order": {
+        "epochs": 2,
+        "episodes": 4,
+        "episode_batch": 2,
+        "training_patches": 32,
+        "top_share": 0.05,
+    },
 }
 """Parameters that make each detector quick; a new detector needs an entry here and nothing else."""
 

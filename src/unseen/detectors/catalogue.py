@@ -20,6 +20,7 @@ from unseen.detectors.images.base import BaseImageDetector
 from unseen.detectors.images.nearest_neighbour_patches import NearestNeighbourPatches
 from unseen.detectors.images.padim import PaDiM
 from unseen.detectors.images.patch_core import PatchCore
+from unseen.detectors.images.value_order import ValueOrder
 from unseen.detectors.multi_directional_meta import MultiDirectionalMeta
 
 DETECTORS: dict[str, type[BaseDetector]] = {
@@ -44,5 +45,6 @@ IMAGE_DETECTORS: dict[str, type[BaseImageDetector]] = {
     "nearest-neighbour-patches": NearestNeighbourPatches,
     "patchcore": PatchCore,
     "padim": PaDiM,
+    "value-order": ValueOrder,
 }
 """Name → class, of the detectors of pictures."""

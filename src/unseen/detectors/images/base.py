@@ -149,7 +149,7 @@ class BaseImageDetector(BaseDetector):
         return [Look(rotated(images, 360.0 * i / self.rotations), None) for i in range(1, self.rotations)]
 
     def _remembered(self, labels: Labels) -> NDArray[np.int64]:
-        """Return which of some normal pictures go into the memory."""
+        """Return which of the normal pictures of a fit go into a memory."""
         return np.arange(len(labels))
 
     def _fit(self, V: FloatArray, labels: Labels) -> None:
@@ -434,7 +434,9 @@ class BaseImageDetector(BaseDetector):
         self.domain_memories_, self.domain_calibrations_ = {}, {}
         names = np.unique(labels.domains)
         for name in names if len(names) > 1 else ():
-            self._memorise_domain(str(name), V[labels.domains == name], calibrated=calibrated)
+            some = labels.domains == name
+            chosen = V[some][self._remembered(labels.take(some))]
+            self._memorise_domain(str(name), chosen, calibrated=calibrated)
         chosen = V[self._remembered(labels)]
         self.memory_ = self._remember(chosen)
         scores = self._cross_scores(chosen) if calibrated else None
@@ -442,10 +444,9 @@ class BaseImageDetector(BaseDetector):
             self._calibrate(scores, _all_normal(len(scores)))
 
     def _memorise_domain(self, name: str, V: FloatArray, *, calibrated: bool) -> None:
-        chosen = V[self._remembered(_all_normal(len(V)))]
-        self.domain_memories_[name] = self._remember(chosen)
+        self.domain_memories_[name] = self._remember(V)
         self.domain_calibrations_.pop(name, None)
-        scores = self._cross_scores(chosen) if calibrated else None
+        scores = self._cross_scores(V) if calibrated else None
         if scores is not None:
             self.domain_calibrations_[name] = self._calibration_from(scores, np.zeros(len(scores), np.int8))
 

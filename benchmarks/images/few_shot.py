@@ -1,0 +1,116 @@
+"""Few-shot detection of defects in pictures: image and pixel figures by detector, category and references.
+
+::
+
+    python benchmarks/images/few_shot.py DIR... --references 2 4 8 all --seeds 3 --cache FOLDER --out FILE
+
+DIR is a category in MVTec layout. The references of seed s are ``sorted(train/good)[s K : (s + 1) K]``; the
+test pictures are all of ``test``. Every detector sees the same features, which are kept in the cache, so that
+a picture goes through the backbone once. One line of JSON a detector, category, K and seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unseen.data.images import ImageSet, read_images
+from unseen.detectors.catalogue import IMAGE_DETECTORS
+from unseen.metrics import LocalisationMeter, auroc, average_precision
+
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    "cosine": ("nearest-neighbour-patches", {"score": "cosine"}),
+    "residual norm": ("nearest-neighbour-patches", {"score": "residual-norm"}),
+    "cosine, foreground": ("nearest-neighbour-patches", {"score": "cosine", "foreground": "estimate"}),
+    "cosine, 8 rotations": ("nearest-neighbour-patches", {"score": "cosine", "rotations": 8}),
+    "residual norm, pool 3": ("nearest-neighbour-patches", {"score": "residual-norm", "pool": 3}),
+    "PatchCore": ("patchcore", {"coreset_share": 0.1}),
+    "PaDiM": ("padim", {}),
+}
+"""What is compared: name of the row → catalogue name and parameters."""
+
+
+def references(normals: ImageSet, count: str, seed: int) -> ImageSet | None:
+    """The reference pictures of a seed; None if the seed has none left."""
+    if count == "all":
+        return normals if seed == 0 else None
+    order = np.argsort([str(normals.path(i)) for i in range(len(normals))])
+    chosen = order[seed * int(count) : (seed + 1) * int(count)]
+    return normals.take(chosen) if len(chosen) == int(count) else None
+
+
+def judge(images: ImageSet, scores: np.ndarray, maps: np.ndarray, size: int) -> dict[str, float]:
+    """Image and pixel figures of one category."""
+    meter = LocalisationMeter(bins=2**20)
+    for place, (kind, values) in enumerate(zip(images.labels.kinds, maps, strict=True)):
+        mask = images.mask(place, size=size)
+        if mask is not None:
+            meter.add(mask, values, str(kind))
+    found = meter.overall()
+    return {
+        "image_auroc": auroc(images.labels.y, scores),
+        "image_ap": average_precision(images.labels.y, scores),
+        "pixel_auroc": found.auroc,
+        "pixel_f1": found.f1,
+        "pro": found.pro,
+    }
+
+
+def run(folder: Path, options: argparse.Namespace, name: str, count: str, seed: int) -> dict[str, Any] | None:
+    """Fit on the references, score the test pictures, judge."""
+    images = read_images(folder)
+    shown = references(images.split("train"), count, seed)
+    if shown is None:
+        return None
+    catalogue_name, parameters = ROWS[name]
+    shared = {
+        "image_size": options.size,
+        "strides": tuple(options.strides),
+        "cache_dir": options.cache,
+        "device": "cpu",
+        "calibration_folds": 0,
+    }
+    began = time.perf_counter()
+    detector = IMAGE_DETECTORS[catalogue_name](**shared, **parameters).fit(shown)
+    fitted = time.perf_counter()
+    test = images.split("test")
+    scores, maps = detector.score_and_explain(test)
+    seconds = {"fit_seconds": fitted - began, "score_seconds": time.perf_counter() - fitted}
+    figures = judge(test, scores, np.asarray(maps), options.size)
+    where = {"category": folder.name, "detector": name, "references": count, "seed": seed}
+    return where | figures | {key: round(value, 2) for key, value in seconds.items()}
+
+
+def main() -> None:
+    """Run everything that was asked for and print one line each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--references", nargs="+", default=["4"])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--detectors", nargs="+", default=list(ROWS), choices=list(ROWS))
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--strides", type=int, nargs="+", default=[8, 16])
+    parser.add_argument("--cache", default=None, help="folder where features are kept")
+    parser.add_argument("--out", type=Path, default=None, help="one JSON object a line is added to this file")
+    options = parser.parse_args()
+    for folder in options.folders:
+        for count in options.references:
+            for name in options.detectors:
+                for seed in range(options.seeds):
+                    row = run(folder, options, name, count, seed)
+                    if row is None:
+                        continue
+                    line = json.dumps(row)
+                    print(line, flush=True)
+                    if options.out is not None:
+                        with options.out.open("a", encoding="utf-8") as file:
+                            file.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main()

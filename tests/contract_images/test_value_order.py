@@ -1,0 +1,129 @@
+"""Value-order decomposition as a detector: training on other domains, switches, what is remembered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from unseen.detectors.images import ValueOrder
+from unseen.errors import LabelError, ParameterError
+from unseen.metrics import auroc
+
+from .conftest import SHARED, draw
+
+TRAINED: dict[str, Any] = {
+    "epochs": 3,
+    "episodes": 8,
+    "episode_batch": 4,
+    "lr": 1e-3,
+    "training_patches": None,
+}
+
+
+def made(**parameters: Any) -> ValueOrder:
+    return ValueOrder(**{**SHARED, **TRAINED, **parameters})
+
+
+def source() -> tuple[list[np.ndarray], np.ndarray, list[str], list[np.ndarray]]:
+    """Two parts with defects and masks."""
+    worlds = [draw(1, 5, 5), draw(2, 5, 5, level=40.0)]
+    X = [image for world in worlds for image in world.X]
+    masks = [mask for world in worlds for mask in world.masks]
+    return X, np.concatenate([world.y for world in worlds]), ["a"] * 10 + ["b"] * 10, masks
+
+
+def test_training_lowers_the_loss_and_leaves_the_global_state_alone():
+    X, y, domains, masks = source()
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    detector = made(epochs=5, episodes=24).fit(X, y, domains=domains, masks=masks)
+    assert torch.equal(torch.get_rng_state(), state)
+    losses = detector.history_["loss"]
+    assert losses.shape == (5,)
+    assert losses[-3:].mean() < 0.95 * losses[0]
+    untouched = made(epochs=0).fit(X, y, domains=domains, masks=masks)
+    changed = [
+        not torch.equal(new, old)
+        for new, old in zip(
+            detector.adaptation_.parameters(), untouched.adaptation_.parameters(), strict=True
+        )
+    ]
+    assert all(changed)
+
+
+def test_a_layer_trained_on_some_parts_finds_defects_of_another():
+    X, y, domains, masks = source()
+    target = draw(9, 10, 6, level=120.0)
+    detector = made().fit(X, y, domains=domains, masks=masks).adapt(target.X[:4], domains=["new"] * 4)
+    scores = detector.decision_function(target.X[4:], domains=["new"] * 12)
+    assert auroc(target.y[4:], scores) > 0.9
+    assert scores.min() >= 0
+    assert scores.max() <= 1
+
+
+def test_without_training_the_layer_changes_nothing():
+    X, y, domains, masks = source()
+    of_identity = made(adaptation=False).fit(X, y, domains=domains, masks=masks)
+    of_start = made(epochs=0).fit(X, y, domains=domains, masks=masks)
+    assert of_identity.history_ == {}
+    assert not list(of_identity.adaptation_.parameters())
+    np.testing.assert_allclose(of_start.decision_function(X), of_identity.decision_function(X), atol=1e-5)
+
+
+def test_every_switch_of_the_ablation_changes_the_scores():
+    X = source()[0]
+    scores = {
+        name: made(adaptation=False, **switch).fit(X[:5]).decision_function(X[5:10])
+        for name, switch in {
+            "all": {},
+            "unsorted": {"sorting": False},
+            "abnormal only": {"use_normal": False},
+            "normal only": {"use_abnormal": False},
+        }.items()
+    }
+    names = list(scores)
+    for i, name in enumerate(names):
+        for other in names[i + 1 :]:
+            assert not np.allclose(scores[name], scores[other]), (name, other)
+    halves = (scores["abnormal only"] + scores["normal only"]) / 2
+    assert np.all(scores["all"] <= halves + 1e-6)  # the highest patches of both need not be the same
+
+
+def test_masks_decide_what_is_learned_from_anomalies():
+    X, y, domains, masks = source()
+    with_masks = made().fit(X, y, domains=domains, masks=masks)
+    no_masks = made().fit(X, y, domains=domains, masks=[None] * 20)
+    made_up = made(queries="synthetic").fit(X, y, domains=domains, masks=masks)
+    np.testing.assert_array_equal(no_masks.decision_function(X), made_up.decision_function(X))
+    assert not np.allclose(with_masks.decision_function(X), made_up.decision_function(X))
+
+
+def test_the_memory_of_a_fit_holds_n_references_and_that_of_adapt_all():
+    X = draw(1, 9, 0).X
+    detector = made(adaptation=False, n_references=3).fit(X)
+    assert len(detector.memory_["bank"]) == 3 * 64
+    assert len(detector.adapt(X, domains=["new"] * 9).domain_memories_["new"]["bank"]) == 9 * 64
+    np.testing.assert_allclose(np.linalg.norm(detector.memory_["directions"], axis=1), 1, atol=1e-5)
+
+
+def test_synthetic_references_depend_on_the_picture_not_on_its_place():
+    X = draw(1, 6, 0).X
+    detector = made(adaptation=False).fit(X)
+    fresh = draw(2, 4, 2).X
+    one = detector.adapt(X[:3], domains=["new"] * 3).decision_function(fresh, domains=["new"] * 6)
+    two = detector.adapt(X[2::-1], domains=["new"] * 3).decision_function(fresh, domains=["new"] * 6)
+    np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_what_cannot_be_trained_is_refused():
+    X = draw(1, 2, 0).X
+    with pytest.raises(LabelError, match="adaptation=False"):
+        made().fit(X, domains=["a", "b"])
+    with pytest.raises(ParameterError, match="must not both be False"):
+        made(use_normal=False, use_abnormal=False).fit(X)
+    for wrong in ({"sorting": 1}, {"queries": "all"}, {"episodes": 0}, {"lr": 0.0}, {"training_patches": 1}):
+        with pytest.raises(ParameterError):
+            made(**wrong).fit(X)
