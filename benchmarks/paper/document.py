@@ -44,8 +44,7 @@ def write_block(page: str, name: str, text: str) -> None:
     path = DOCS / page
     document = path.read_text(encoding="utf-8")
     script = Path(sys.argv[0]).resolve().relative_to(DOCS.parent)
-    arguments = [a for a in sys.argv[1:] if a != "--write"]
-    shown = [("DATA" + a.split("shared/data", 1)[1] if "shared/data" in a else a) for a in arguments]
+    shown = _arguments_of_interest(sys.argv[1:])
     command = shlex.join(["python", str(script), *shown])
     foot = f"Command: `{command}` (unseen {unseen.__version__})."
     block = f"<!-- begin {name} -->\n{text}\n\n{foot}\n<!-- end {name} -->"
@@ -53,3 +52,19 @@ def write_block(page: str, name: str, text: str) -> None:
     if not pattern.search(document):
         raise SystemExit(f"{path} has no block named {name!r}")
     path.write_text(pattern.sub(lambda _: block, document), encoding="utf-8")
+
+
+def _arguments_of_interest(arguments: Sequence[str]) -> list[str]:
+    """The arguments without where results went, and with the data folder as ``DATA``."""
+    kept: list[str] = []
+    skip = False
+    for position, argument in enumerate(arguments):
+        if skip:
+            skip = False
+            continue
+        if argument in ("--write", "--out"):
+            following = arguments[position + 1 : position + 2]
+            skip = bool(following) and not following[0].startswith("--")
+            continue
+        kept.append("DATA" + argument.split("shared/data", 1)[1] if "shared/data" in argument else argument)
+    return kept
