@@ -144,4 +144,7 @@ def describe(summary: ScoreSummary) -> list[str]:
             f"note: {summary.n_without_references:,} rows are of domains without references; "
             "they are seen from the pooled normals"
         )
+    if summary.other_categories:
+        counts = ", ".join(f"{name!r} {count:,}" for name, count in summary.other_categories.items())
+        lines.append(f"note: rows with a category that the training normals lack, or hardly have: {counts}")
     return [*lines, f"wrote {summary.out}"]

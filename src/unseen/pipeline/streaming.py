@@ -6,8 +6,9 @@ The result appears under its final name only when it is complete (:mod:`unseen.p
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,9 @@ class ScoreSummary:
         Smallest p-value that the model's calibration normals allow.
     n_without_references : int or None
         Rows whose domain has no references; None if the model has none at all.
+    other_categories : dict of str to int
+        For each categorical column, how many rows have a category without a feature of its own: unknown
+        to the training normals, or rare among them. Columns without such rows are left out.
     seconds, rows_per_second : float
         Time and speed, reading and writing included.
     """
@@ -64,6 +68,7 @@ class ScoreSummary:
     p_limit: float | None
     smallest_p: float
     n_without_references: int | None
+    other_categories: dict[str, int]
     seconds: float
     rows_per_second: float
 
@@ -77,6 +82,7 @@ class _Tally:
     n_rows: int = 0
     n_flagged: int = 0
     n_without_references: int = 0
+    other_categories: Counter[str] = field(default_factory=Counter)
 
 
 def score_file(
@@ -167,6 +173,7 @@ def score_file(
         p_limit=p_limit,
         smallest_p=float(model.calibration.smallest_p),
         n_without_references=tally.n_without_references if len(model.detector.references_.domains) else None,
+        other_categories=dict(tally.other_categories),
         seconds=seconds,
         rows_per_second=tally.n_rows / seconds,
     )
@@ -210,6 +217,7 @@ def _scored(
         )
         tally.n_rows += len(scored)
         tally.n_flagged += int(np.count_nonzero(scored.flagged))
+        tally.other_categories.update(model.preprocessor.other_counts(batch.features))
         if batch.domains is not None:
             known = model.detector.references_.knows(batch.domains)
             tally.n_without_references += int(np.count_nonzero(~known))

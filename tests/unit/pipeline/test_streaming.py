@@ -207,3 +207,15 @@ def test_row_counts_are_known_for_parquet_alone(source: Path, tmp_path: Path) ->
     (tmp_path / "x.csv").write_text("a\n1\n")
     assert count_rows(tmp_path / "x.csv") is None
     assert count_rows(tmp_path / "missing.parquet") is None
+
+
+def test_unknown_categories_are_counted(model: TableModel, source: Path, frame: pl.DataFrame) -> None:
+    before = score_file(model, source, source.with_name("before.parquet")).other_categories.get("colour", 0)
+    strange = frame.with_row_index("i").with_columns(
+        pl.when(pl.col("i") < 5).then(pl.lit("ultraviolet")).otherwise(pl.col("colour")).alias("colour")
+    )
+    strange.drop("i").write_parquet(source)
+    lost = int((frame["colour"].head(5) == "ultraviolet").sum())
+    after = score_file(model, source, source.with_name("after.parquet"), batch_rows=100).other_categories
+    assert lost == 0
+    assert 0 < after["colour"] - before <= 5
