@@ -31,6 +31,9 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "residual norm, pool 3": ("nearest-neighbour-patches", {"score": "residual-norm", "pool": 3}),
     "PatchCore": ("patchcore", {"coreset_share": 0.1}),
     "PaDiM": ("padim", {}),
+    "SPADE": ("spade", {}),
+    "PCA residual": ("pca-residual", {}),
+    "PCA residual, 8 rotations": ("pca-residual", {"rotations": 8}),
 }
 """What is compared: name of the row → catalogue name and parameters."""
 

@@ -66,8 +66,10 @@ PUBLIC: dict[str, list[str]] = {
     "unseen.detectors.images": [
         "BaseImageDetector",
         "NearestNeighbourPatches",
+        "PCAResidual",
         "PaDiM",
         "PatchCore",
+        "Spade",
         "ValueOrder",
     ],
     "unseen.evaluation": [

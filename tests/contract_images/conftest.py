@@ -27,6 +27,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "nearest-neighbour-patches": {},
     "patchcore": {"coreset_share": 0.5},
     "padim": {"regularisation": 0.1},
+    "spade": {"n_neighbours": 3},
+    "pca-residual": {"variance": 0.9},
     "value-order": {
         "epochs": 2,
         "episodes": 4,

@@ -64,7 +64,8 @@ def test_p_values_leave_references_out(fitted, fresh):
     p = fitted.p_values(fresh.X)
     assert p.min() >= 1 / 7
     assert p.max() <= 1
-    assert p[fresh.y == 1].mean() < p[fresh.y == 0].mean()
+    assert p[fresh.y == 1].mean() <= p[fresh.y == 0].mean()
+    assert p[fresh.y == 1].mean() < 0.3
     flags = fitted.predict(fresh.X)
     np.testing.assert_array_equal(flags, fitted.decision_function(fresh.X) > fitted.threshold_)
     np.testing.assert_allclose(fitted.predict_proba(fresh.X).sum(axis=1), 1)

@@ -20,6 +20,8 @@ from unseen.detectors.images.base import BaseImageDetector
 from unseen.detectors.images.nearest_neighbour_patches import NearestNeighbourPatches
 from unseen.detectors.images.padim import PaDiM
 from unseen.detectors.images.patch_core import PatchCore
+from unseen.detectors.images.pca_residual import PCAResidual
+from unseen.detectors.images.spade import Spade
 from unseen.detectors.images.value_order import ValueOrder
 from unseen.detectors.multi_directional_meta import MultiDirectionalMeta
 
@@ -46,5 +48,7 @@ IMAGE_DETECTORS: dict[str, type[BaseImageDetector]] = {
     "patchcore": PatchCore,
     "padim": PaDiM,
     "value-order": ValueOrder,
+    "spade": Spade,
+    "pca-residual": PCAResidual,
 }
 """Name → class, of the detectors of pictures."""

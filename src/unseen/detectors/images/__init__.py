@@ -4,6 +4,16 @@ from unseen.detectors.images.base import BaseImageDetector
 from unseen.detectors.images.nearest_neighbour_patches import NearestNeighbourPatches
 from unseen.detectors.images.padim import PaDiM
 from unseen.detectors.images.patch_core import PatchCore
+from unseen.detectors.images.pca_residual import PCAResidual
+from unseen.detectors.images.spade import Spade
 from unseen.detectors.images.value_order import ValueOrder
 
-__all__ = ["BaseImageDetector", "NearestNeighbourPatches", "PaDiM", "PatchCore", "ValueOrder"]
+__all__ = [
+    "BaseImageDetector",
+    "NearestNeighbourPatches",
+    "PCAResidual",
+    "PaDiM",
+    "PatchCore",
+    "Spade",
+    "ValueOrder",
+]

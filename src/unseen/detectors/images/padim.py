@@ -127,7 +127,8 @@ class PaDiM(BaseImageDetector):
         draw = np.random.default_rng(self.seed)
         channels = np.sort(draw.permutation(available)[: self.n_channels]).astype(np.int64)
         rows = np.moveaxis(V[:, 0, channels], 1, -1).reshape(len(V), -1, len(channels))
-        spread = np.maximum(rows.std(axis=(0, 1)), _LEAST_SPREAD).astype(np.float32)
+        spread = rows.std(axis=(0, 1), dtype=np.float64)
+        spread = np.where(spread > _LEAST_SPREAD, spread, 1.0).astype(np.float32)
         values = torch.from_numpy(np.ascontiguousarray((rows / spread).transpose(1, 0, 2)))
         means = values.mean(dim=1)
         centred = values - means[:, None]
