@@ -181,6 +181,8 @@ def test_bad_input_is_refused(make, fitted, train, fresh):
         fitted.decision_function([np.zeros((32, 32, 3))])
     with pytest.raises(LabelError, match="one value a row"):
         fitted.decision_function(fresh.X, domains=["a"])
+    with pytest.raises(LabelError, match="one item a picture"):
+        make().fit(train.X, train.y, masks=train.masks[:2])
     with pytest.raises(LabelError, match="normal pictures"):
         make().fit(train.X, np.ones(len(train.X), dtype=int))
 

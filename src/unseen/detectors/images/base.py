@@ -30,8 +30,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from unseen.checks import check_choice, check_int, check_real, resolve_domains, resolve_labels
+from unseen.checks import check_choice, check_int, check_real
 from unseen.detectors.base import BaseDetector
+from unseen.detectors.images.inputs import all_normal, domains_of, labels_of, masks_of
 from unseen.detectors.images.looking import Look, Seeing, rotated
 from unseen.errors import InputError, LabelError, NotCalibratedError, ParameterError
 from unseen.nn.device import resolve_device
@@ -195,15 +196,18 @@ class BaseImageDetector(BaseDetector):
         self._check_common_parameters()
         self._check_parameters()
         pictures = as_source(self, X)
-        labels = self._labels_of(X, len(pictures), y, kinds, domains, groups)
+        labels = labels_of(self, X, len(pictures), y, kinds, domains, groups)
         if not labels.normal.any():
             raise LabelError(f"{type(self).__name__}: fit needs normal pictures (y = 0), got none.")
         held = hold_back(labels, self.calibration_fraction, self.seed)
         taking = ~held & (labels.normal | labels.anomaly if self.uses_labels else labels.normal)
         places, known = np.flatnonzero(taking), labels.take(taking)
         seeing = self._seeing()
-        shown = masks if masks is not None else _masks_of(X, places)
-        some = None if shown is None else [shown[i] for i in places.tolist()]
+        if masks is not None and len(masks) != len(pictures):
+            raise LabelError(
+                f"{type(self).__name__}: masks must have one item a picture ({len(pictures)}), got {len(masks)}."
+            )
+        some = masks_of(X, masks, places, known.anomaly)
         V = seeing.all_looks(SomePictures(pictures, places), self._further_looks, known.normal, some)
         self.n_features_in_ = V.shape[2] - 2
         self.references_ = empty_store(self.n_features_in_)
@@ -239,7 +243,7 @@ class BaseImageDetector(BaseDetector):
         """
         self._check_fitted()
         pictures = as_source(self, X)
-        labels = self._labels_of(X, len(pictures), y, kinds, domains, None)
+        labels = labels_of(self, X, len(pictures), y, kinds, domains, None)
         if not labels.normal.any():
             raise LabelError(f"{type(self).__name__}: calibrate needs normal pictures (y = 0), got none.")
         self.domain_calibrations_ = dict(self.domain_calibrations_)
@@ -265,7 +269,7 @@ class BaseImageDetector(BaseDetector):
         """
         self._check_fitted()
         pictures = as_source(self, X_ref, name="X_ref")
-        names = self._domains_of(X_ref, len(pictures), domains)
+        names = domains_of(self, X_ref, len(pictures), domains)
         adapted = copy.copy(self)
         adapted.domain_memories_ = dict(self.domain_memories_)
         adapted.domain_calibrations_ = dict(self.domain_calibrations_)
@@ -294,7 +298,7 @@ class BaseImageDetector(BaseDetector):
         """
         self._check_fitted()
         pictures = as_source(self, X)
-        return self._all_scores(pictures, self._domains_of(X, len(pictures), domains))
+        return self._all_scores(pictures, domains_of(self, X, len(pictures), domains))
 
     def score_maps(
         self, X: ArrayLike | ImageSource, *, domains: ArrayLike | None = None, size: Size | None = None
@@ -441,7 +445,7 @@ class BaseImageDetector(BaseDetector):
         self.memory_ = self._remember(chosen)
         scores = self._cross_scores(chosen) if calibrated else None
         if scores is not None:
-            self._calibrate(scores, _all_normal(len(scores)))
+            self._calibrate(scores, all_normal(len(scores)))
 
     def _memorise_domain(self, name: str, V: FloatArray, *, calibrated: bool) -> None:
         self.domain_memories_[name] = self._remember(V)
@@ -498,7 +502,7 @@ class BaseImageDetector(BaseDetector):
     ) -> NDArray[np.float64]:
         self._check_fitted()
         pictures = as_source(self, X)
-        names = self._domains_of(X, len(pictures), domains)
+        names = domains_of(self, X, len(pictures), domains)
         found = {str(name): self._calibration_of(str(name)) for name in np.unique(names)}
         scores = self._all_scores(pictures, names)
         turned = np.empty(len(scores))
@@ -557,7 +561,7 @@ class BaseImageDetector(BaseDetector):
         shape = check_size(self, size)
         scores = np.empty(len(pictures))
         maps = np.empty((len(pictures), *shape), dtype=np.float32)
-        for batch in self._each_batch(pictures, self._domains_of(X, len(pictures), domains)):
+        for batch in self._each_batch(pictures, domains_of(self, X, len(pictures), domains)):
             scores[batch.indices] = batch.scores
             maps[batch.indices] = self._maps(batch.patches, shape)
         return scores, maps
@@ -594,30 +598,7 @@ class BaseImageDetector(BaseDetector):
         stride = min(self.strides)
         return -(-height // stride), -(-width // stride)
 
-    # ------------------------------------------------------------------ input
-    def _labels_of(
-        self,
-        X: object,
-        n: int,
-        y: ArrayLike | None,
-        kinds: ArrayLike | None,
-        domains: ArrayLike | None,
-        groups: ArrayLike | None,
-    ) -> Labels:
-        own = getattr(X, "labels", None)
-        if isinstance(own, Labels):
-            if y is None and kinds is None:
-                y, kinds = own.y, own.kinds
-            domains = own.domains if domains is None else domains
-            groups = own.groups if groups is None else groups
-        return resolve_labels(self, n, y, kinds=kinds, domains=domains, groups=groups, normal=self.normal)
-
-    def _domains_of(self, X: object, n: int, domains: ArrayLike | None) -> StrArray:
-        own = getattr(X, "labels", None)
-        if domains is None and isinstance(own, Labels):
-            return own.domains
-        return resolve_domains(self, n, domains)
-
+    # ------------------------------------------------------------- parameters
     def _check_common_parameters(self) -> None:
         super()._check_common_parameters()
         check_size(self, self.image_size, name="image_size")
@@ -634,13 +615,3 @@ class BaseImageDetector(BaseDetector):
         check_int(self, "calibration_folds", self.calibration_folds, minimum=0)
         check_int(self, "rotations", self.rotations, minimum=1)
         check_choice(self, "foreground", self.foreground, FOREGROUNDS)
-
-
-def _all_normal(n: int) -> Labels:
-    return Labels(np.zeros(n, np.int8), np.full(n, "normal"), np.full(n, ""))
-
-
-def _masks_of(X: object, places: NDArray[np.int64]) -> dict[int, BoolArray | None] | None:
-    """The masks of an ImageSet's pictures, by place."""
-    mask = getattr(X, "mask", None)
-    return {i: mask(i) for i in places.tolist()} if callable(mask) else None
