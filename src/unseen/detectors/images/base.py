@@ -205,7 +205,8 @@ class BaseImageDetector(BaseDetector):
         seeing = self._seeing()
         if masks is not None and len(masks) != len(pictures):
             raise LabelError(
-                f"{type(self).__name__}: masks must have one item a picture ({len(pictures)}), got {len(masks)}."
+                f"{type(self).__name__}: masks must have one item a picture ({len(pictures)}), "
+                f"got {len(masks)}."
             )
         some = masks_of(X, masks, places, known.anomaly)
         V = seeing.all_looks(SomePictures(pictures, places), self._further_looks, known.normal, some)
