@@ -28,6 +28,14 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "residual norm": ("nearest-neighbour-patches", {"score": "residual-norm"}),
     "cosine, foreground": ("nearest-neighbour-patches", {"score": "cosine", "foreground": "estimate"}),
     "cosine, 8 rotations": ("nearest-neighbour-patches", {"score": "cosine", "rotations": 8}),
+    "cosine, foreground, 8 rotations": (
+        "nearest-neighbour-patches",
+        {"score": "cosine", "rotations": 8, "foreground": "estimate"},
+    ),
+    "residual norm, foreground, 8 rotations": (
+        "nearest-neighbour-patches",
+        {"score": "residual-norm", "rotations": 8, "foreground": "estimate"},
+    ),
     "residual norm, pool 3": ("nearest-neighbour-patches", {"score": "residual-norm", "pool": 3}),
     "PatchCore": ("patchcore", {"coreset_share": 0.1}),
     "PaDiM": ("padim", {}),
