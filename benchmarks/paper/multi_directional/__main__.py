@@ -10,8 +10,8 @@
     python benchmarks/paper/multi_directional latent      ../shared/data/nsl_kdd
     python benchmarks/paper/multi_directional speed       ../shared/data/nsl_kdd
 
-``--write`` renews the block of the same name in ``docs/methods/multi_directional_meta.md``. Evaluations go on
-where an earlier run with the same ``--out`` stopped.
+``--write`` renews the block of the same name in ``docs/methods/multi_directional_meta.md``; the figures are
+written there in any case. Evaluations go on where an earlier run with the same ``--out`` stopped.
 """
 
 from __future__ import annotations

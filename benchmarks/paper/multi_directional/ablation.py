@@ -35,7 +35,7 @@ TABLE_3: dict[str, dict[str, Any]] = {
 }
 PARTS: dict[str, dict[str, Any]] = {
     "as is": {},
-    "no outer loop (normals only)": {"outer_steps": 0},
+    "no outer steps (heads untrained)": {"outer_steps": 0},
     "no curriculum": {"curriculum": False},
     "no margin": {"margin_weight": 0.0},
     "margin m = 0.5": {"margin": 0.5},
