@@ -145,7 +145,7 @@ PUBLIC: dict[str, list[str]] = {
         "count_rows",
         "score_file",
     ],
-    "unseen.protocols": ["Split", "leave_one_kind_out"],
+    "unseen.protocols": ["Split", "know_every_kind", "leave_one_kind_out"],
     "unseen.references": [
         "ReferenceStore",
         "VIEWS",

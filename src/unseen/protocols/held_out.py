@@ -1,7 +1,8 @@
 """Leave one kind out: the honest estimate of how well kinds that nobody labelled will be caught.
 
 For each seed and each kind of anomaly, that kind is absent from everything but the test set, while a few rows
-(*shots*) of every other kind are known.
+(*shots*) of every other kind are known. Where no kinds are named there is nothing to leave out;
+:func:`know_every_kind` then measures how well labels of the one kind are used.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from unseen.protocols.splits import Split
 from unseen.types import BoolArray, Labels
 
 _OWNER = "leave_one_kind_out"
+_KNOWING = "know_every_kind"
+_NO_KIND = -2
+"""A code that no row has: unlabelled rows have -1."""
 
 
 def leave_one_kind_out(
@@ -135,23 +139,79 @@ def leave_one_kind_out(
     return splits
 
 
-def _described(labels: Labels, test_rows: ArrayLike | None, options: Options) -> Rows:
+def know_every_kind(
+    labels: Labels,
+    *,
+    shots: int,
+    seeds: Sequence[int],
+    test_rows: ArrayLike | None = None,
+    max_normals: int | None = None,
+    balanced: bool = False,
+    validation_fraction: float = 0.3,
+    calibration_fraction: float = 0.2,
+    test_fraction: float = 0.3,
+) -> list[Split]:
+    """Make one split for each seed in which every kind is known and none is held out.
+
+    This is the setting of tables that say no more than normal or anomalous. It tells nothing about kinds that
+    nobody has labelled; use :func:`leave_one_kind_out` for those wherever kinds are named.
+
+    Parameters
+    ----------
+    labels : Labels
+        Of the whole table; with an official test file, of both files one after the other.
+    shots : int
+        Labelled rows of each kind, training and validation together; fewer where a kind has fewer.
+    seeds : sequence of int
+        One split for each.
+    test_rows, max_normals, validation_fraction, calibration_fraction, test_fraction
+        As for :func:`leave_one_kind_out`.
+    balanced : bool
+        Whether ``Split.test_of`` gives as many normals as anomalies; by default all test rows are used.
+
+    Returns
+    -------
+    list of Split
+        Seed by seed, with ``held_out_kind=None``.
+
+    Raises
+    ------
+    LabelError
+        If there are no normals or no anomalies, or too few to test on.
+    ParameterError
+        If an argument is outside what is allowed.
+    """
+    options = Options(
+        shots, max_normals, balanced, 0.0, "known", 0, None,
+        validation_fraction, calibration_fraction, test_fraction, None, None,
+    )  # fmt: skip
+    options.check(_KNOWING)
+    rows = _described(labels, test_rows, options, _KNOWING)
+    splits = []
+    for seed in seeds:
+        check_int(_KNOWING, "seeds", seed, minimum=0)
+        duties = assign_normals(_KNOWING, rows, options, seed)
+        splits.append(_split(rows, duties, options, seed, None))
+    return splits
+
+
+def _described(labels: Labels, test_rows: ArrayLike | None, options: Options, who: str = _OWNER) -> Rows:
     if not labels.normal.any():
-        raise LabelError(f"{_OWNER}: needs normal rows, got none; check which kind name(s) mean normal.")
+        raise LabelError(f"{who}: needs normal rows, got none; check which kind name(s) mean normal.")
     if not labels.anomaly.any():
-        raise LabelError(f"{_OWNER}: needs anomalies to test on, but every labelled row is normal.")
+        raise LabelError(f"{who}: needs anomalies to test on, but every labelled row is normal.")
     official: BoolArray | None = None
     if test_rows is not None:
         given = np.asarray(test_rows)
         if given.shape != (len(labels),) or given.dtype != np.bool_:
-            raise LabelError(f"{_OWNER}: test_rows must hold one bool a row, got shape {given.shape}.")
+            raise LabelError(f"{who}: test_rows must hold one bool a row, got shape {given.shape}.")
         official = given
         for side, name in ((~official, "training"), (official, "test")):
             if not np.any(labels.normal & side):
-                raise LabelError(f"{_OWNER}: the {name} file has no normal rows.")
+                raise LabelError(f"{who}: the {name} file has no normal rows.")
         if not np.any(labels.anomaly & official):
-            raise LabelError(f"{_OWNER}: the test file has no anomalies.")
-    return describe_rows(_OWNER, labels, official, options)
+            raise LabelError(f"{who}: the test file has no anomalies.")
+    return describe_rows(who, labels, official, options)
 
 
 def _held_out(rows: Rows, duties: Duties, asked: Sequence[str] | None, options: Options) -> list[str]:
@@ -181,8 +241,8 @@ def _held_out(rows: Rows, duties: Duties, asked: Sequence[str] | None, options: 
     return useful
 
 
-def _split(rows: Rows, duties: Duties, options: Options, seed: int, held_out: str) -> Split:
-    held_out_code = rows.kind_names.index(held_out)
+def _split(rows: Rows, duties: Duties, options: Options, seed: int, held_out: str | None) -> Split:
+    held_out_code = _NO_KIND if held_out is None else rows.kind_names.index(held_out)
     owner = duties.owner.copy()
     spare = rows.groups[duties.surplus & (rows.kind_codes == held_out_code)]
     owner[spare[owner[spare] == NOBODY]] = (
@@ -195,7 +255,9 @@ def _split(rows: Rows, duties: Duties, options: Options, seed: int, held_out: st
     test = (duties.test & (rows.kind_codes >= 0)) | duties.surplus
     test &= np.isin(owner[rows.groups], (NOBODY, TEST))
     tested = np.flatnonzero(test)
-    if not np.any(rows.kind_codes[tested] == held_out_code):
+    if held_out is None and not np.any(rows.kind_codes[tested] > 0):
+        raise LabelError(f"{_KNOWING}: no anomaly is left to test on; use fewer shots.")
+    if held_out is not None and not np.any(rows.kind_codes[tested] == held_out_code):
         raise LabelError(
             f"{_OWNER}: no row of held-out kind {held_out!r} is left to test on; use less contamination."
         )
