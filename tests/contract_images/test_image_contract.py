@@ -49,6 +49,15 @@ def test_defects_are_found_and_shown(fitted, fresh):
     assert fitted.score_maps(fresh.X[:1], size=(20, 40)).shape == (1, 20, 40)
 
 
+def test_batches_are_the_whole_in_parts(fitted, fresh):
+    scores, maps = fitted.score_and_explain(fresh.X)
+    batches = list(fitted.score_batches(fresh.X))
+    np.testing.assert_array_equal(np.concatenate([batch.indices for batch in batches]), np.arange(16))
+    np.testing.assert_array_equal(np.concatenate([batch.scores for batch in batches]), scores)
+    np.testing.assert_array_equal(np.concatenate([batch.maps for batch in batches]), maps)
+    assert next(fitted.score_batches(fresh.X, size=(20, 40))).maps.shape[1:] == (20, 40)
+
+
 def test_anomalies_in_the_fit_are_not_remembered(make, train, fresh):
     if make().uses_labels:
         return

@@ -22,49 +22,44 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Self, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from unseen.checks import check_choice, check_int, check_real
 from unseen.detectors.base import BaseDetector
+from unseen.detectors.images.calibrating import cross_scores
+from unseen.detectors.images.domain_calibration import CalibratedByDomain
 from unseen.detectors.images.inputs import all_normal, domains_of, labels_of, masks_of
 from unseen.detectors.images.looking import Look, Seeing, rotated
-from unseen.errors import InputError, LabelError, NotCalibratedError, ParameterError
+from unseen.detectors.images.memories import (
+    FOREGROUND_SHARE,
+    Memory,
+    MemoryScorer,
+    Scored,
+    ScoredPictures,
+    Tensors,
+    on_device,
+)
+from unseen.detectors.images.parameters import check_shared_parameters
+from unseen.errors import InputError, LabelError
 from unseen.nn.device import resolve_device
 from unseen.nn.patches.maps import score_images, top_mean
 from unseen.nn.patches.pictures import SomePictures, as_source
 from unseen.pixels import ImageSource, Pixels, Size, check_size
 from unseen.references import empty_store
-from unseen.scoring import smallest_p
 from unseen.scoring.calibration import Calibration, hold_back
 from unseen.types import BoolArray, FloatArray, Labels, StrArray
 
-Memory: TypeAlias = dict[str, NDArray[Any]]
-"""What is remembered of the normal pictures of a domain."""
-
-Tensors: TypeAlias = dict[str, Tensor]
-"""A memory on the device of the detector."""
-
-FOREGROUNDS = ("all", "estimate")
-
 _SIZE_OF_SMOOTHING = 448
-_MOST_CROSS_SCORED = 64
-FOREGROUND_SHARE = 0.1
-"""A patch lies on the part if at least this share of it does."""
+
+__all__ = ["FOREGROUND_SHARE", "BaseImageDetector", "Memory", "ScoredPictures", "Tensors"]
 
 
-class _Scored(NamedTuple):
-    indices: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    patches: NDArray[np.float32]
-
-
-class BaseImageDetector(BaseDetector):
+class BaseImageDetector(CalibratedByDomain, BaseDetector):
     """Base class of the detectors of pictures.
 
     ``X`` is an ``unseen.data.images.ImageSet``, a list of uint8 arrays of shape (height, width, 3), or a
@@ -157,10 +152,11 @@ class BaseImageDetector(BaseDetector):
         """Learn what all domains share: nothing, unless a method overrides this."""
 
     def _score(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
-        return self._scored_views(V, domains).scores
+        return self._scorer().views(V, domains).scores
 
     def _explain(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
-        return self._maps(self._scored_views(V, domains).patches, self.image_size).astype(np.float64)
+        patches = self._scorer().views(V, domains).patches
+        return self._maps(patches, self.image_size).astype(np.float64)
 
     # --------------------------------------------------------------- contract
     def fit(
@@ -219,36 +215,6 @@ class BaseImageDetector(BaseDetector):
         if held.any():
             rows = SomePictures(pictures, np.flatnonzero(held))
             self._calibrate_domains(self._all_scores(rows, labels.domains[held]), labels.take(held))
-        return self
-
-    def calibrate(
-        self,
-        X: ArrayLike | ImageSource,
-        y: ArrayLike | None = None,
-        *,
-        kinds: ArrayLike | None = None,
-        domains: ArrayLike | None = None,
-    ) -> Self:
-        """Set p-values, thresholds and probabilities from pictures that are not remembered.
-
-        Parameters
-        ----------
-        X : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
-            Fresh pictures. Those of a domain with references calibrate that domain.
-        y, kinds, domains : array-like of shape (n_pictures,) or None
-            As in ``fit``.
-
-        Returns
-        -------
-        self
-        """
-        self._check_fitted()
-        pictures = as_source(self, X)
-        labels = labels_of(self, X, len(pictures), y, kinds, domains, None)
-        if not labels.normal.any():
-            raise LabelError(f"{type(self).__name__}: calibrate needs normal pictures (y = 0), got none.")
-        self.domain_calibrations_ = dict(self.domain_calibrations_)
-        self._calibrate_domains(self._all_scores(pictures, labels.domains), labels)
         return self
 
     def adapt(self, X_ref: ArrayLike | ImageSource, *, domains: ArrayLike | None = None) -> Self:
@@ -356,10 +322,10 @@ class BaseImageDetector(BaseDetector):
         """
         return self._scored_and_mapped(X, domains, self.image_size)
 
-    def p_values(
-        self, X: ArrayLike | ImageSource, *, domains: ArrayLike | None = None
-    ) -> NDArray[np.float64]:
-        """Return p-values; small = unlike the normals that calibrate the picture's domain.
+    def score_batches(
+        self, X: ArrayLike | ImageSource, *, domains: ArrayLike | None = None, size: Size | None = None
+    ) -> Iterator[ScoredPictures]:
+        """Yield scores and maps batch by batch, for more pictures than maps fit into memory.
 
         Parameters
         ----------
@@ -367,71 +333,19 @@ class BaseImageDetector(BaseDetector):
             The pictures.
         domains : array-like of shape (n_pictures,) or None
             Domain of each.
+        size : int, (int, int) or None
+            Height and width of the maps. None: ``image_size``.
 
-        Returns
-        -------
-        float64 array of shape (n_pictures,)
-            In [``smallest_p(domain)``, 1].
-
-        Raises
+        Yields
         ------
-        NotCalibratedError
-            If a picture's domain is not calibrated, for instance since it has a single reference.
-        """
-        return self._by_calibration(X, domains, lambda found, scores: found.p_values(scores))
-
-    def predict(self, X: ArrayLike | ImageSource, *, domains: ArrayLike | None = None) -> NDArray[np.int8]:
-        """Return 1 for pictures whose score is above the threshold of their domain, else 0.
-
-        Parameters
-        ----------
-        X : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
-            The pictures.
-        domains : array-like of shape (n_pictures,) or None
-            Domain of each.
-
-        Returns
-        -------
-        int8 array of shape (n_pictures,)
-        """
-        flags = self._by_calibration(
-            X, domains, lambda found, scores: (scores > found.threshold).astype(float)
-        )
-        return flags.astype(np.int8)
-
-    def predict_proba(
-        self, X: ArrayLike | ImageSource, *, domains: ArrayLike | None = None
-    ) -> NDArray[np.float64]:
-        """Return P(normal) and P(anomaly) of each picture.
-
-        Parameters
-        ----------
-        X : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
-            The pictures.
-        domains : array-like of shape (n_pictures,) or None
-            Domain of each.
-
-        Returns
-        -------
-        float64 array of shape (n_pictures, 2)
-        """
-        anomalous = self._by_calibration(X, domains, lambda found, scores: found.probabilities(scores))
-        return np.column_stack([1 - anomalous, anomalous])
-
-    def smallest_p(self, domain: str = "") -> float:
-        """Return the smallest p-value that a picture of a domain can get: 1 / (calibration normals + 1).
-
-        Parameters
-        ----------
-        domain : str
-            The domain's name.
-
-        Returns
-        -------
-        float in (0, 1]
+        ScoredPictures
+            Of at most ``batch_size`` pictures, in order; memory is bounded by a few batches.
         """
         self._check_fitted()
-        return smallest_p(len(self._calibration_of(domain).normal_scores))
+        pictures = as_source(self, X)
+        shape = check_size(self, self.image_size if size is None else size)
+        for batch in self._each_batch(pictures, domains_of(self, X, len(pictures), domains)):
+            yield ScoredPictures(batch.indices, batch.scores, self._maps(batch.patches, shape))
 
     # --------------------------------------------------------------- memories
     def _memorise(self, V: FloatArray, labels: Labels, *, calibrated: bool) -> None:
@@ -453,89 +367,28 @@ class BaseImageDetector(BaseDetector):
         self.domain_calibrations_.pop(name, None)
         scores = self._cross_scores(V) if calibrated else None
         if scores is not None:
-            self.domain_calibrations_[name] = self._calibration_from(scores, np.zeros(len(scores), np.int8))
+            self.domain_calibrations_[name] = self._calibration_from(scores)
 
     def _cross_scores(self, V: FloatArray) -> NDArray[np.float64] | None:
-        """Score each normal by a memory of the others; None if there are no others or no folds."""
-        folds = min(self.calibration_folds, len(V))
-        if folds < 2:
-            return None
-        draw = np.random.default_rng(self.seed)
-        fold = draw.permutation(np.arange(len(V)) % folds)
-        wanted = np.zeros(len(V), dtype=np.bool_)
-        wanted[draw.permutation(len(V))[:_MOST_CROSS_SCORED]] = True
-        scores = np.zeros(len(V))
-        for number in range(folds):
-            rows = (fold == number) & wanted
-            if rows.any():
-                scores[rows] = self._scores_by(V[rows], self._on_device(self._remember(V[fold != number])))[0]
-        return np.asarray(scores[wanted])
+        def score(remembered: FloatArray, asked: FloatArray) -> NDArray[np.float64]:
+            memory = on_device(self._remember(remembered), resolve_device(self.device))
+            return self._scores_by(asked, memory)[0]
 
-    def _calibrate_domains(self, scores: NDArray[np.float64], labels: Labels) -> None:
-        """Calibrate each domain that has a memory on its own rows, and all else on the rest."""
-        rest = np.ones(len(labels), dtype=np.bool_)
-        for name in self.domain_memories_:
-            rows = labels.domains == name
-            if (rows & labels.normal).any():
-                self.domain_calibrations_[name] = self._calibration_from(scores[rows], labels.y[rows])
-                rest &= ~rows
-        if (rest & labels.normal).any():
-            self._calibrate(scores[rest], labels.take(rest))
-
-    def _calibration_from(self, scores: NDArray[np.float64], y: NDArray[np.int8]) -> Calibration:
-        return Calibration.from_scores(scores, y, false_alarm_rate=self.false_alarm_rate)
-
-    def _calibration_of(self, domain: str) -> Calibration:
-        if domain not in self.domain_memories_:
-            return self._calibrated()
-        if domain not in self.domain_calibrations_:
-            raise NotCalibratedError(
-                f"{type(self).__name__}: the domain {domain!r} is not calibrated; give it at least two "
-                "references, or call calibrate(X, domains=...) with pictures of it."
-            )
-        return self.domain_calibrations_[domain]
-
-    def _by_calibration(
-        self,
-        X: ArrayLike | ImageSource,
-        domains: ArrayLike | None,
-        turn: Callable[[Calibration, NDArray[np.float64]], NDArray[np.float64]],
-    ) -> NDArray[np.float64]:
-        self._check_fitted()
-        pictures = as_source(self, X)
-        names = domains_of(self, X, len(pictures), domains)
-        found = {str(name): self._calibration_of(str(name)) for name in np.unique(names)}
-        scores = self._all_scores(pictures, names)
-        turned = np.empty(len(scores))
-        for name, calibration in found.items():
-            turned[names == name] = turn(calibration, scores[names == name])
-        return turned
+        return cross_scores(V, folds=self.calibration_folds, seed=self.seed, score=score)
 
     # ---------------------------------------------------------------- scoring
-    def _each_batch(self, pictures: ImageSource, domains: StrArray) -> Iterator[_Scored]:
+    def _scorer(self) -> MemoryScorer:
+        place = resolve_device(self.device)
+        return MemoryScorer(self._scores_by, self.memory_, self.domain_memories_, place)
+
+    def _each_batch(self, pictures: ImageSource, domains: StrArray) -> Iterator[Scored]:
         seeing = self._seeing()
         if seeing.backbone.weight_hash != self.weight_hash_:
             raise InputError(
                 f"{type(self).__name__}: the weights of the backbone {self.backbone!r} are not those of the "
                 "fit; use the same backbone, or fit again."
             )
-        on_device: dict[str | None, Tensors] = {}
-        for indices, V in seeing.looks(pictures):
-            yield self._scored_views(V, domains[indices], on_device)._replace(indices=indices)
-
-    def _scored_views(
-        self, V: FloatArray, domains: StrArray, on_device: dict[str | None, Tensors] | None = None
-    ) -> _Scored:
-        ready = {} if on_device is None else on_device
-        scores = np.empty(len(V))
-        patches = np.empty((len(V), *V.shape[3:]), dtype=np.float32)
-        keys = [str(name) if str(name) in self.domain_memories_ else None for name in domains]
-        for key in dict.fromkeys(keys):
-            if key not in ready:
-                ready[key] = self._on_device(self.memory_ if key is None else self.domain_memories_[key])
-            rows = np.array([other == key for other in keys])
-            scores[rows], patches[rows] = self._scores_by(V[rows], ready[key])
-        return _Scored(np.arange(len(V)), scores, patches)
+        return self._scorer().batches(seeing, pictures, domains)
 
     def _scores_by(self, V: FloatArray, memory: Tensors) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Scores of pictures and of their patches by one memory."""
@@ -558,23 +411,17 @@ class BaseImageDetector(BaseDetector):
         self, X: ArrayLike | ImageSource, domains: ArrayLike | None, size: Size
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         self._check_fitted()
-        pictures = as_source(self, X)
-        shape = check_size(self, size)
-        scores = np.empty(len(pictures))
-        maps = np.empty((len(pictures), *shape), dtype=np.float32)
-        for batch in self._each_batch(pictures, domains_of(self, X, len(pictures), domains)):
-            scores[batch.indices] = batch.scores
-            maps[batch.indices] = self._maps(batch.patches, shape)
+        n_pictures = len(as_source(self, X))
+        scores = np.empty(n_pictures)
+        maps = np.empty((n_pictures, *check_size(self, size)), dtype=np.float32)
+        for batch in self.score_batches(X, domains=domains, size=size):
+            scores[batch.indices], maps[batch.indices] = batch.scores, batch.maps
         return scores, maps
 
     def _maps(self, patches: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
         shape = check_size(self, size)
         sigma = self.smoothing * max(shape) / _SIZE_OF_SMOOTHING
         return np.asarray(score_images(torch.from_numpy(patches), shape, sigma).numpy())
-
-    def _on_device(self, memory: Memory) -> Tensors:
-        place = resolve_device(self.device)
-        return {name: torch.from_numpy(array).to(place) for name, array in memory.items()}
 
     def _seeing(self) -> Seeing:
         return Seeing(
@@ -592,7 +439,7 @@ class BaseImageDetector(BaseDetector):
         """Score a made-up picture by every memory, without the backbone."""
         V = np.zeros((1, 1, self.n_features_in_ + 2, *self._grid_tried()), dtype=np.float32)
         for memory in (self.memory_, *self.domain_memories_.values()):
-            self._scores_by(V, self._on_device(memory))
+            self._scores_by(V, on_device(memory, resolve_device(self.device)))
 
     def _grid_tried(self) -> tuple[int, int]:
         height, width = check_size(self, self.image_size)
@@ -602,17 +449,4 @@ class BaseImageDetector(BaseDetector):
     # ------------------------------------------------------------- parameters
     def _check_common_parameters(self) -> None:
         super()._check_common_parameters()
-        check_size(self, self.image_size, name="image_size")
-        if not isinstance(self.backbone, str):
-            raise ParameterError(f"{type(self).__name__}: backbone must be a name or a folder as text.")
-        if not isinstance(self.strides, Sequence) or len(set(self.strides)) != len(self.strides):
-            raise ParameterError(f"{type(self).__name__}: strides must be different whole numbers.")
-        for stride in self.strides:
-            check_int(self, "strides", stride, minimum=1)
-        check_int(self, "pool", self.pool, minimum=1)
-        check_real(self, "top_share", self.top_share, minimum=0, maximum=1)
-        check_real(self, "smoothing", self.smoothing, minimum=0)
-        check_int(self, "batch_size", self.batch_size, minimum=1)
-        check_int(self, "calibration_folds", self.calibration_folds, minimum=0)
-        check_int(self, "rotations", self.rotations, minimum=1)
-        check_choice(self, "foreground", self.foreground, FOREGROUNDS)
+        check_shared_parameters(self)
