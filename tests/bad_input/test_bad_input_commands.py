@@ -170,6 +170,18 @@ def _(folder: Path) -> None:
     refused(command("evaluate", file, *FIT[:4], *words), "no row is an anomaly")
 
 
+@row("no such `--contaminants`, or more contamination than there are anomalies")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame())
+    words = ("--shots", 0, "--detectors", "mahalanobis", "--jobs", 1, "--out", folder / "e")
+    refused(
+        command("evaluate", file, *FIT[:4], *words, "--contaminants", "some"),
+        "all, known, held-out",
+        "'some'",
+    )
+    refused(command("evaluate", file, *FIT[:4], *words, "--contamination", ".4"), "can be spared", "lower it")
+
+
 @row("label column missing")
 def _(folder: Path) -> None:
     fit_refused(folder, put(folder, "rows.csv", frame().drop("kind")), "rows.csv", "'kind' missing")

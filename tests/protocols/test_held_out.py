@@ -183,7 +183,9 @@ def test_contaminants_replace_normals_and_leave_the_test_set() -> None:
     labels = _labels({"normal": 1000, "a": 400, "b": 400})
     clean = leave_one_kind_out(labels, shots=10, seeds=[0], held_out_kinds=["a"])[0]
     low, high = (
-        leave_one_kind_out(labels, shots=10, seeds=[0], held_out_kinds=["a"], contamination=share)[0]
+        leave_one_kind_out(
+            labels, shots=10, seeds=[0], held_out_kinds=["a"], contamination=share, contaminants="known"
+        )[0]
         for share in (0.05, 0.2)
     )
     assert len(low.train) == len(high.train) == len(clean.train) == 560
@@ -207,20 +209,45 @@ def test_contaminants_of_the_held_out_kind_on_request() -> None:
     assert set(labels.kinds[asked.contaminants]) == {"a"}
     assert len(asked.contaminants) == 56
     assert np.sum(labels.kinds[asked.test] == "a") == 400 - 56
-    every = leave_one_kind_out(
-        labels, shots=10, seeds=[0], held_out_kinds=["a"], contamination=0.1, contaminants="all"
-    )[0]
-    assert set(labels.kinds[every.contaminants]) == {"a", "b"}
+
+
+@pytest.mark.parametrize("official", [False, True])
+def test_contaminants_of_all_kinds_are_the_default_and_shared(official: bool) -> None:
+    labels, test_rows = _two_files(["normal"] * 500 + ["a"] * 200 + ["b"] * 100)
+    first, second = leave_one_kind_out(
+        labels, shots=10, seeds=[0], contamination=0.1, test_rows=test_rows if official else None
+    )
+    for split in (first, second):
+        assert set(labels.kinds[split.contaminants]) == {"a", "b"}
+        assert split.held_out_kind not in set(labels.kinds[split.labelled])
+        assert split.held_out_kind not in set(labels.kinds[split.validation])
+        assert not np.isin(split.contaminants, split.test).any()
+        assert not np.isin(split.contaminants, np.r_[split.labelled, split.validation]).any()
+        assert np.all(split.fit_labels(labels).y[np.isin(split.fit_rows, split.contaminants)] == 0)
+    np.testing.assert_array_equal(first.contaminants, second.contaminants)
+    assert first.normals_key == second.normals_key
 
 
 def test_contaminants_of_a_test_pair_come_from_the_training_file_first() -> None:
     labels, test_rows = _two_files(["normal"] * 100 + ["a"] * 30 + ["b"] * 30)
     few = leave_one_kind_out(
-        labels, shots=10, seeds=[0], held_out_kinds=["a"], test_rows=test_rows, contamination=0.1
+        labels,
+        shots=10,
+        seeds=[0],
+        held_out_kinds=["a"],
+        test_rows=test_rows,
+        contamination=0.1,
+        contaminants="known",
     )[0]
     assert not test_rows[few.contaminants].any()
     many = leave_one_kind_out(
-        labels, shots=10, seeds=[0], held_out_kinds=["a"], test_rows=test_rows, contamination=0.3
+        labels,
+        shots=10,
+        seeds=[0],
+        held_out_kinds=["a"],
+        test_rows=test_rows,
+        contamination=0.3,
+        contaminants="known",
     )[0]
     assert np.sum(~test_rows[many.contaminants]) == 20
     assert np.sum(test_rows[many.contaminants]) == 4

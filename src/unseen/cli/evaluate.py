@@ -58,6 +58,10 @@ def evaluate(
     contamination: Annotated[
         str, typer.Option("--contamination", help="Share of anomalies among training normals, by commas.")
     ] = "0",
+    contaminants: Annotated[
+        str,
+        typer.Option("--contaminants", help="Kinds these come from: all, known (not the one held out)."),
+    ] = "all",
     natural: Annotated[
         bool, typer.Option("--natural", help="Natural test sets instead of as many normals as anomalies.")
     ] = False,
@@ -87,7 +91,7 @@ def evaluate(
     """Hold each kind out in turn and measure detectors on it; a killed run goes on where it stopped."""
     from unseen.cli.detector_options import check_view
     from unseen.cli.evaluation_data import check_source, from_dataset, from_files
-    from unseen.cli.evaluation_plan import SplitGrid, make_detectors
+    from unseen.cli.evaluation_plan import SplitGrid, contaminant_kinds, make_detectors
     from unseen.cli.trial_progress import trial_progress
     from unseen.evaluation import Settings
     from unseen.evaluation import evaluate as run
@@ -113,6 +117,7 @@ def evaluate(
         held_out=options.names(held_out) or None,
         max_normals=max_normals,
         domain_split=new_domains if dataset is None or new_domains is not None else _asked(references),
+        contaminants=contaminant_kinds(contaminants),
     )
     chosen = make_detectors(
         detectors, settings or (), view="raw" if view == "auto" else view, n_references=n_references
@@ -138,7 +143,7 @@ def evaluate(
             jobs=jobs,
             resume=not fresh,
             progress=progress,
-            dataset=data.about,
+            dataset=data.about | grid.about_contaminants(),
         )
     finish(results, out, as_json=as_json)
 

@@ -10,6 +10,7 @@ from unseen.cli import options
 if TYPE_CHECKING:
     from unseen.detectors import BaseDetector
     from unseen.protocols import Split
+    from unseen.protocols.options import Contaminants
     from unseen.types import BoolArray, Labels
 
 
@@ -32,6 +33,8 @@ class SplitGrid:
         Most normals to train on.
     domain_split : bool or None
         Whether test domains are new ones; None: where there are domains and no official test part.
+    contaminants : {"all", "known", "held-out"}
+        The kinds that contaminants are drawn from.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class SplitGrid:
         held_out: Sequence[str] | None,
         max_normals: int | None,
         domain_split: bool | None = None,
+        contaminants: Contaminants = "all",
     ) -> None:
         self.combinations = [(s, r, c) for s in shots for r in references for c in contamination]
         self.seeds = list(seeds)
@@ -52,6 +56,12 @@ class SplitGrid:
         self.held_out = held_out
         self.max_normals = max_normals
         self.domain_split = domain_split
+        self.contaminants: Contaminants = contaminants
+
+    def about_contaminants(self) -> dict[str, str]:
+        """Return which kinds contaminants come from, for the results; nothing where there are none."""
+        contaminated = any(share > 0 for _, _, share in self.combinations)
+        return {"contaminants": self.contaminants} if contaminated else {}
 
     def __call__(self, labels: Labels, *, test_rows: BoolArray | None) -> list[Split]:
         """Return the splits of rows with these labels."""
@@ -65,6 +75,7 @@ class SplitGrid:
                 shots=shots,
                 references=references,
                 contamination=contamination,
+                contaminants=self.contaminants,
                 seeds=self.seeds,
                 test_rows=test_rows,
                 balanced=self.balanced,
@@ -73,6 +84,27 @@ class SplitGrid:
                 domain_split=self.domain_split,
             )
         ]
+
+
+def contaminant_kinds(text: str) -> Contaminants:
+    """Return where contaminants come from, or raise ParameterError if it is not a choice.
+
+    Parameters
+    ----------
+    text : str
+        What was given.
+
+    Returns
+    -------
+    {"all", "known", "held-out"}
+    """
+    from unseen.errors import ParameterError
+
+    choices: tuple[Contaminants, ...] = ("all", "known", "held-out")
+    for choice in choices:
+        if text == choice:
+            return choice
+    raise ParameterError(f"--contaminants must be one of {', '.join(choices)}, got {text!r}.")
 
 
 def make_detectors(

@@ -1,4 +1,8 @@
-"""Anomalies that pass for normal among the training rows."""
+"""Anomalies that pass for normal among the training rows.
+
+Rows are taken as they are. (Pictures of public folders get noise on top, because there the contaminants are
+a good part of the few defects; rows of a table need none.) A contaminant is never a test row.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +46,7 @@ def contaminate(
     owner : int8 array of shape (n_groups,)
         Duty of each group; groups of contaminants are set to ``TRAINING`` **in place**.
     used : int64 array
-        Anomalies that have a duty already (shots).
+        Anomalies that have a duty already (shots), or must not be drawn for another reason.
 
     Returns
     -------

@@ -46,7 +46,7 @@ def leave_one_kind_out(
     max_normals: int | None = None,
     balanced: bool = True,
     contamination: float = 0.0,
-    contaminants: Contaminants = "known",
+    contaminants: Contaminants = "all",
     references: int = 0,
     reference_order: ReferenceOrder | None = None,
     held_out_kinds: Sequence[str] | None = None,
@@ -81,11 +81,14 @@ def leave_one_kind_out(
     contamination : float in [0, 0.5]
         This share of the training normals is replaced by anomalies that pass for normal. Those leave the test
         set. Validation and calibration normals stay clean.
-    contaminants : {"known", "held-out", "all"}
+    contaminants : {"all", "known", "held-out"}
         The kinds they are drawn from, in natural proportion: anomalies of the training side that are not
-        shots, then, if these do not suffice, up to half of each kind's test rows. The default leaves the
-        held-out kind out, since a kind that sits among the training normals is no longer unseen, and the
-        estimate would mix two questions. Ask for ``"held-out"`` to study just that.
+        shots, then, if these do not suffice, up to half of each kind's test rows. With ``"all"`` rows of the
+        held-out kind sit among the training normals too, without a label, since whoever gathers normals
+        cannot leave out a kind that nobody knows; the held-out kind is then absent from labels, validation
+        and calibration, and not from ``train``. All held-out kinds of a seed share their contaminants.
+        ``"known"`` leaves the held-out kind out of ``train`` as well: nothing has ever met it.
+        ``"held-out"`` takes it alone.
     references : int
         Normals of each test domain that are set aside as its references and leave the test set, with their
         groups; a domain with fewer gives all. 0 runs through the same code.
@@ -250,7 +253,12 @@ def _split(rows: Rows, duties: Duties, options: Options, seed: int, held_out: st
     )
     labelled, validation = _shots(rows, duties, options, seed, held_out_code, owner)
     used = np.concatenate([labelled, validation])
-    train, contaminants = contaminate(_OWNER, rows, duties, options, seed, held_out_code, owner, used)
+    spoken_for = used
+    if options.contamination > 0 and options.contaminants == "all":
+        # Shots of the held-out kind stay out, too, so that all held-out kinds have the same contaminants.
+        anywhere = _shots(rows, duties, options, seed, _NO_KIND, duties.owner.copy())
+        spoken_for = np.concatenate([used, *anywhere])
+    train, contaminants = contaminate(_OWNER, rows, duties, options, seed, held_out_code, owner, spoken_for)
     known = np.unique(rows.kind_codes[used])
     test = (duties.test & (rows.kind_codes >= 0)) | duties.surplus
     test &= np.isin(owner[rows.groups], (NOBODY, TEST))

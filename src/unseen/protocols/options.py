@@ -9,7 +9,7 @@ from typing import Literal
 from unseen.checks import check_choice, check_int, check_real
 from unseen.errors import ParameterError
 
-Contaminants = Literal["known", "held-out", "all"]
+Contaminants = Literal["all", "known", "held-out"]
 ReferenceOrder = Literal["first", "random"]
 
 
@@ -27,7 +27,7 @@ class Options:
         Whether test sets hold as many normals as anomalies.
     contamination : float in [0, 0.5]
         Share of the training normals that is replaced by anomalies.
-    contaminants : {"known", "held-out", "all"}
+    contaminants : {"all", "known", "held-out"}
         The kinds they come from.
     references : int
         References a test domain.
@@ -62,7 +62,7 @@ class Options:
         if self.max_normals is not None:
             check_int(owner, "max_normals", self.max_normals, minimum=1)
         check_real(owner, "contamination", self.contamination, minimum=0, maximum=0.5)
-        check_choice(owner, "contaminants", self.contaminants, ("known", "held-out", "all"))
+        check_choice(owner, "contaminants", self.contaminants, ("all", "known", "held-out"))
         check_int(owner, "references", self.references, minimum=0)
         if self.reference_order is not None:
             check_choice(owner, "reference_order", self.reference_order, ("first", "random"))

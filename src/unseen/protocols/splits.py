@@ -44,7 +44,8 @@ class Split:
     kind_names : tuple of str
         ``"normal"`` first, then all kinds of the table, sorted.
     held_out_kind : str or None
-        The kind that is absent from everything but ``test``; None if every kind may be known.
+        The kind that is absent from everything but ``test``, and ``contaminants`` where those are drawn from
+        all kinds; None if every kind may be known.
     known_kinds : tuple of str
         The kinds with rows in ``labelled`` or ``validation``.
     seed : int
@@ -93,8 +94,8 @@ class Split:
     def normals_key(self) -> str:
         """A digest of the rows that a method without labels is fitted and calibrated on.
 
-        Splits with the same key need only one fit of such a method: for one seed and no contamination all
-        held-out kinds share it.
+        Splits with the same key need only one fit of such a method: for one seed, and no contamination or
+        one from all kinds, all held-out kinds share it.
         """
         digest = hashlib.blake2b(digest_size=16)
         for rows in (self.train, self.calibration, self.calibration_references):

@@ -14,6 +14,7 @@ from unseen.errors import ReadError
 from unseen.evaluation import Results
 from unseen.pipeline.staging import staged
 from unseen.reports import findings, tables, wording
+from unseen.reports.contamination import contaminant_source, contamination_table
 from unseen.reports.entries import Entry, best_entry, kinds_of, make_entries
 from unseen.reports.evidence import Digest, digests_of
 from unseen.reports.figures.latent import latent_maps
@@ -142,6 +143,7 @@ def _tables(results: Results, entries: Sequence[Entry], drift: Sequence[tables.D
         "known_lines": tables.auroc_lines(entries, known_kinds, "known"),
         "detail_metrics": [name for _, name in tables.DETAIL_METRICS],
         "details": [(entry, tables.detail_lines(entry, every)) for entry in entries],
+        "contamination": contamination_table(results),
         "drift": drift,
         "times": [tables.time_line(entry) for entry in entries],
         "kind_lines": tables.kind_lines(
@@ -225,6 +227,8 @@ def _protocol(results: Results) -> list[tuple[str, str]]:
     ]
     if any(row["contamination"] for row in results.rows):
         pairs.append(("Share of anomalies among the training normals", values("contamination")))
+        source = contaminant_source(results.dataset.get("contaminants"))
+        pairs.extend([("Where those anomalies come from", source)] if source else [])
     views = sorted({row["view"] for row in results.rows if "view" in row})
     if views:
         pairs.append(("View of the rows", ", ".join(views)))

@@ -12,6 +12,8 @@ import polars as pl
 import pytest
 from small_rows import Run, make_rows
 
+from unseen.evaluation import Results
+
 ROLES = ("--kind-column", "kind", "--normal", "benign", "--ignore", "place")
 
 
@@ -211,3 +213,19 @@ def test_a_grid_of_settings(run: Run, rows_file: Path, tmp_path: Path) -> None:
     found = {(row["shots"], row["references"], row["contamination"]) for row in rows}
     assert found == {(s, r, c) for s in (0, 5) for r in (0, 8) for c in (0, 0.1)}
     assert {row["held_out_kind"] for row in rows} == {"odd"}
+
+
+def test_contaminants_of_all_kinds_or_of_known_ones(run: Run, rows_file: Path, tmp_path: Path) -> None:
+    for source in ("all", "known"):
+        out = tmp_path / source
+        result = run(
+            "evaluate", rows_file, *ROLES, "--detectors", "k-nearest-neighbours", "--shots", 4,
+            "--contamination", "0,.1", "--contaminants", source, "--seeds", 1, "--jobs", 1, "--out", out,
+        )  # fmt: skip
+        assert result.exit_code == 0, result.output
+        results = Results.read(out)
+        assert {row["contamination"] for row in results.rows} == {0, 0.1}
+        assert results.dataset["contaminants"] == source
+        page = (out / "report.html").read_text()
+        assert "Drop, first to last" in page
+        assert ("nothing has met the kind held out" in page) == (source == "known")

@@ -212,6 +212,32 @@ def test_varied_settings_become_columns_and_a_figure(tmp_path: Path) -> None:
     assert 'id="figure-trends-title"' not in text
 
 
+def test_contamination_has_a_table_of_what_is_lost(tmp_path: Path) -> None:
+    aurocs = {"steep": (0.9, 0.8, 0.5), "flat": (0.85, 0.84, 0.83)}
+    rows = [
+        bare(detector=name, contamination=share, auroc=value, seed=seed)
+        for name, values in aurocs.items()
+        for share, value in zip((0.0, 0.05, 0.2), values, strict=True)
+        for seed in (0, 1)
+    ]
+    page = write_report(write_rows(tmp_path, rows))
+    words = read(page).words
+    assert "Mean AUROC over kinds held out, by the share of anomalies" in words
+    assert words.index("flat 0.850 0.840 −0.010 0.830 −0.010 0.020") < words.index(
+        "steep 0.900 0.800 −0.100 0.500 −0.300 0.400"
+    )
+    assert 'id="figure-trends-title"' in page.read_text(encoding="utf-8")
+    words = read(write_report(write_rows(tmp_path, rows[:2]))).words
+    assert "by the share of anomalies" not in words
+
+
+def test_contamination_without_held_out_kinds_is_about_known_ones(tmp_path: Path) -> None:
+    rows = [bare(role="known", held_out_kind=None, contamination=share) for share in (0.0, 0.1)]
+    page = write_report(write_rows(tmp_path, rows))
+    assert "Mean AUROC over kinds known, by the share of anomalies" in read(page).words
+    assert 'id="figure-trends-title"' in page.read_text(encoding="utf-8")
+
+
 def test_no_rows_no_report(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="no row"):
         write_report(write_rows(tmp_path, []))

@@ -22,7 +22,7 @@ _SETTINGS = {
 
 
 def trends(results: Results) -> Markup | None:
-    """Draw the mean AUROC over held-out kinds against each setting that was varied.
+    """Draw the mean AUROC over held-out kinds (known ones if none is held out) against what was varied.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def trends(results: Results) -> Markup | None:
     Markup or None
         An SVG element; None if no setting was varied.
     """
-    rows = results.select(role="held-out")
+    rows = results.select(role="held-out") or results.select(role="known")
     varied = [name for name in _SETTINGS if len({row[name] for row in rows}) > 1]  # type: ignore[literal-required]
     if not varied:
         return None
@@ -45,7 +45,7 @@ def trends(results: Results) -> Markup | None:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=min(4, len(labels)))
         return to_svg(
-            figure, "trends", "Mean AUROC over held-out kinds against the settings that were varied"
+            figure, "trends", f"Mean AUROC over kinds {_role(rows)} against the settings that were varied"
         )
 
 
@@ -66,8 +66,12 @@ def _draw(axes: Axes, rows: list[ResultRow], setting: str) -> None:
         )
     axes.set_xticks(range(len(values)), [f"{value:g}" for value in values])
     axes.set_xlabel(_SETTINGS[setting])
-    axes.set_ylabel("AUROC, mean of kinds held out")
+    axes.set_ylabel(f"AUROC, mean of kinds {_role(rows)}")
     axes.yaxis.set_major_locator(MaxNLocator(5))
+
+
+def _role(rows: list[ResultRow]) -> str:
+    return "held out" if rows[0]["role"] == "held-out" else "known"
 
 
 def _mean_over_kinds(rows: list[ResultRow]) -> float:
