@@ -28,6 +28,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "residual norm": ("nearest-neighbour-patches", {"score": "residual-norm"}),
     "cosine, foreground": ("nearest-neighbour-patches", {"score": "cosine", "foreground": "estimate"}),
     "cosine, 8 rotations": ("nearest-neighbour-patches", {"score": "cosine", "rotations": 8}),
+    "residual norm, 8 rotations": ("nearest-neighbour-patches", {"score": "residual-norm", "rotations": 8}),
     "cosine, foreground, 8 rotations": (
         "nearest-neighbour-patches",
         {"score": "cosine", "rotations": 8, "foreground": "estimate"},

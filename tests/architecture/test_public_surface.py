@@ -134,7 +134,11 @@ PUBLIC: dict[str, list[str]] = {
     "unseen.persistence": ["SCHEMA_VERSION", "load", "save"],
     "unseen.pipeline": [
         "DEFAULT_DETECTOR",
+        "DEFAULT_IMAGE_DETECTOR",
         "FitSummary",
+        "ImageFitSummary",
+        "ImageModel",
+        "ImageScoreSummary",
         "ScoreSummary",
         "ScoredBatch",
         "TableModel",
@@ -143,7 +147,9 @@ PUBLIC: dict[str, list[str]] = {
         "compare_table_views",
         "compare_views",
         "count_rows",
+        "holds_pictures",
         "score_file",
+        "score_images",
     ],
     "unseen.protocols": ["Split", "know_every_kind", "leave_one_kind_out"],
     "unseen.references": [

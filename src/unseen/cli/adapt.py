@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unseen.cli import options
 from unseen.cli.console import say
 
+if TYPE_CHECKING:
+    from unseen.pipeline import TableModel
+
 
 def adapt(
+    context: typer.Context,
     model: options.Model,
     references: Annotated[
         str,
-        typer.Argument(metavar="REFERENCES", help="Table file, folder or glob of rows known to be normal."),
+        typer.Argument(
+            metavar="REFERENCES", help="Rows known to be normal: table file, folder, glob; or good pictures."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model directory to write.")],
     domain_column: options.DomainColumn = None,
+    layout: options.Layout = None,
 ) -> None:
     """Condition a model on reference normals of new domains; nothing is trained again."""
-    from unseen.cli.score import adapt_to, load_table_model
+    from unseen.cli.score import adapt_to, matching_model
     from unseen.persistence import load, save
+    from unseen.pipeline import ImageModel
 
-    fitted = load_table_model(load(model), model)
-    save(adapt_to(fitted, references, domain_column, quiet=False), out)
+    fitted = matching_model(load(model), model, references)
+    adapted: ImageModel | TableModel
+    if isinstance(fitted, ImageModel):
+        from unseen.cli.image_commands import adapt_to_folder
+
+        options.refuse_given(context, ("domain_column",), f"{references} holds pictures")
+        adapted = adapt_to_folder(fitted, references, layout, quiet=False)
+    else:
+        options.refuse_given(context, ("layout",), f"{references} is no folder of pictures")
+        adapted = adapt_to(fitted, references, domain_column, quiet=False)
+    save(adapted, out)
     say(f"wrote {out}")

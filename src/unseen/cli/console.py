@@ -77,7 +77,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: 
 
 
 @contextmanager
-def row_progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def row_progress(what: str, total: int | None, unit: str = "rows") -> Iterator[Callable[[int], None]]:
     """Show how many rows are done.
 
     Parameters
@@ -86,6 +86,8 @@ def row_progress(what: str, total: int | None) -> Iterator[Callable[[int], None]
         What is being done, "scoring" for instance.
     total : int or None
         How many rows there are, if known.
+    unit : str
+        What is counted.
 
     Yields
     ------
@@ -93,14 +95,14 @@ def row_progress(what: str, total: int | None) -> Iterator[Callable[[int], None]
         Takes the number of rows done since the last call.
     """
     if sys.stderr.isatty():
-        with _bar(what, total) as advance:
+        with _bar(what, total, unit) as advance:
             yield advance
         return
-    yield _plain_lines(what, total)
+    yield _plain_lines(what, total, unit)
 
 
 @contextmanager
-def _bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def _bar(what: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -108,7 +110,7 @@ def _bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:,.0f} rows"),
+        TextColumn("{task.completed:,.0f} " + unit),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -116,7 +118,7 @@ def _bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         yield lambda rows: progress.advance(task, rows)
 
 
-def _plain_lines(what: str, total: int | None) -> Callable[[int], None]:
+def _plain_lines(what: str, total: int | None, unit: str) -> Callable[[int], None]:
     started = last = time.monotonic()
     done = 0
 
@@ -127,6 +129,6 @@ def _plain_lines(what: str, total: int | None) -> Callable[[int], None]:
         if now - last >= _LINE_SECONDS:
             last = now
             of = f" of {total:,}" if total is not None else ""
-            typer.echo(f"{what}: {done:,}{of} rows, {done / (now - started):,.0f} a second", err=True)
+            typer.echo(f"{what}: {done:,}{of} {unit}, {done / (now - started):,.0f} a second", err=True)
 
     return advance

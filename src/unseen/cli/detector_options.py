@@ -12,6 +12,7 @@ from unseen.errors import ParameterError
 
 if TYPE_CHECKING:
     from unseen.detectors import BaseDetector
+    from unseen.detectors.images import BaseImageDetector
 
 VIEW_CHOICES = ("raw", "residual-centre", "scaled-centre", "residual-nearest", "auto")
 
@@ -24,9 +25,16 @@ _OWN_OPTIONS = {
     "normal": "--normal",
 }
 
+_OWN_OPTIONS_OF_IMAGES = {
+    "image_size": "--image-size",
+    "false_alarm_rate": "--false-alarm-rate",
+    "calibration_fraction": "--calibration-fraction",
+    "seed": "--seed",
+}
+
 
 def build_detector(name: str, settings: Sequence[str] = (), **common: Any) -> BaseDetector:
-    """Return an unfitted detector.
+    """Return an unfitted detector of tables.
 
     Parameters
     ----------
@@ -48,40 +56,90 @@ def build_detector(name: str, settings: Sequence[str] = (), **common: Any) -> Ba
     """
     from unseen.detectors import DETECTORS
 
-    if name not in DETECTORS:
-        raise ParameterError(
-            f"--detector: no detector is called {name!r}{_did_you_mean(name, list(DETECTORS))}."
-        )
+    _check_name("--detector", name, images=False)
     cls = DETECTORS[name]
-    allowed = [item for item in inspect.signature(cls).parameters if item not in _OWN_OPTIONS]
+    return cls(**_values(name, cls, settings, _OWN_OPTIONS), **common)
+
+
+def build_image_detector(
+    name: str | None, settings: Sequence[str] = (), *, own: dict[str, str] | None = None, **common: Any
+) -> BaseImageDetector:
+    """Return an unfitted detector of pictures.
+
+    Parameters
+    ----------
+    name : str or None
+        Name in the catalogue. None: the default one, with the settings that measured best.
+    settings : sequence of str
+        As for :func:`build_detector`; they take precedence over those settings.
+    own : dict of str to str or None
+        Parameters that have an option of their own in the command, and that option. None: those of ``fit``.
+    **common : object
+        Parameters that all detectors of pictures have.
+
+    Returns
+    -------
+    BaseImageDetector
+
+    Raises
+    ------
+    ParameterError
+        If there is no such detector or parameter.
+    """
+    from unseen.detectors.catalogue import IMAGE_DETECTORS
+    from unseen.pipeline.image_model import DEFAULT_IMAGE_DETECTOR, DEFAULT_IMAGE_SETTINGS
+
+    chosen = DEFAULT_IMAGE_DETECTOR if name is None else name
+    _check_name("--detector", chosen, images=True)
+    cls = IMAGE_DETECTORS[chosen]
+    values = _values(chosen, cls, settings, _OWN_OPTIONS_OF_IMAGES if own is None else own)
+    best = DEFAULT_IMAGE_SETTINGS if chosen == DEFAULT_IMAGE_DETECTOR else {}
+    return cls(**{**best, **common, **values})
+
+
+def _values(name: str, cls: type[Any], settings: Sequence[str], own: dict[str, str]) -> dict[str, Any]:
+    """Read ``key=value`` texts for a detector."""
+    allowed = [item for item in inspect.signature(cls).parameters if item not in own]
     values: dict[str, Any] = {}
     for text in settings:
         key, found, value = text.partition("=")
         key = key.strip().replace("-", "_")
         if not found:
             raise ParameterError(f"--set {text}: write key=value, for instance --set {allowed[0]}=...")
-        if key in _OWN_OPTIONS:
-            raise ParameterError(f"--set {text}: give {_OWN_OPTIONS[key]} instead.")
+        if key in own:
+            raise ParameterError(f"--set {text}: give {own[key]} instead.")
         if key not in allowed:
             raise ParameterError(
                 f"--set {text}: {name} has no parameter {key!r}{_did_you_mean(key, allowed)}."
             )
         values[key] = _literal(value.strip())
-    return cls(**values, **common)
+    return values
 
 
-def check_detector_names(names: Sequence[str]) -> list[str]:
+def check_detector_names(names: Sequence[str], *, images: bool = False) -> list[str]:
     """Return the names, or raise ParameterError if one is not in the catalogue or none is given."""
-    from unseen.detectors import DETECTORS
+    from unseen.detectors.catalogue import DETECTORS, IMAGE_DETECTORS
 
     for name in names:
-        if name not in DETECTORS:
-            raise ParameterError(
-                f"--detectors: no detector is called {name!r}{_did_you_mean(name, list(DETECTORS))}."
-            )
+        _check_name("--detectors", name, images=images)
     if not names:
-        raise ParameterError(f"--detectors: name at least one of {', '.join(DETECTORS)}.")
+        known = IMAGE_DETECTORS if images else DETECTORS
+        raise ParameterError(f"--detectors: name at least one of {', '.join(known)}.")
     return list(dict.fromkeys(names))
+
+
+def _check_name(option: str, name: str, *, images: bool) -> None:
+    from unseen.detectors.catalogue import DETECTORS, IMAGE_DETECTORS
+
+    known, others = (IMAGE_DETECTORS, DETECTORS) if images else (DETECTORS, IMAGE_DETECTORS)
+    if name in known:
+        return
+    if name in others:
+        here, there = ("pictures", "tables") if images else ("tables", "pictures")
+        raise ParameterError(
+            f"{option}: {name} is a detector of {there}; for {here} there are {', '.join(known)}."
+        )
+    raise ParameterError(f"{option}: no detector is called {name!r}{_did_you_mean(name, list(known))}.")
 
 
 def check_view(view: str, domain: str | None) -> str:

@@ -16,8 +16,18 @@ if TYPE_CHECKING:
     from unseen.pipeline import FitSummary, TableModel
 
 
+_OF_TABLES = (
+    "kind_column", "normal", "label_column", "domain_column", "group_column", "ignore", "categorical",
+    "encoding", "view", "n_references", "estimate",
+)  # fmt: skip
+_OF_PICTURES = ("references", "image_size", "layout")
+
+
 def fit(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Table file, folder or glob.")],
+    context: typer.Context,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Table file, folder or glob; or a folder of pictures.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model directory to write.")],
     kind_column: options.KindColumn = None,
     normal: options.Normal = "normal",
@@ -39,21 +49,38 @@ def fit(
     n_references: options.NReferences = 8,
     false_alarm_rate: options.FalseAlarmRate = 0.01,
     calibration_fraction: Annotated[
-        float, typer.Option("--calibration-fraction", help="Share of the rows held back for p-values.")
+        float, typer.Option("--calibration-fraction", help="Share held back for p-values (pictures: none).")
     ] = 0.2,
     seed: options.Seed = 0,
     estimate: Annotated[
         bool,
         typer.Option("--estimate/--no-estimate", help="Leave known kinds out in turn to estimate recall."),
     ] = True,
+    references: Annotated[
+        int | None, typer.Option("--references", min=1, help="Pictures: so many good ones of each category.")
+    ] = None,
+    image_size: options.ImageSize = 256,
+    layout: options.Layout = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Learn what is normal (and from labelled anomalies where the method can) and write a model."""
     from unseen.cli.detector_options import build_detector, check_view
     from unseen.data import read_table
     from unseen.persistence import save
-    from unseen.pipeline import DEFAULT_DETECTOR
+    from unseen.pipeline import DEFAULT_DETECTOR, holds_pictures
 
+    if holds_pictures(file):
+        from unseen.cli.image_commands import fit_folder
+
+        options.refuse_given(context, _OF_TABLES, f"{file} holds pictures")
+        held_back = options.given(context, "calibration_fraction")
+        fit_folder(
+            file, out, layout=layout, detector=detector, settings=settings or (), references=references,
+            as_json=as_json, image_size=image_size, false_alarm_rate=false_alarm_rate,
+            calibration_fraction=calibration_fraction if held_back else 0.0, seed=seed,
+        )  # fmt: skip
+        return
+    options.refuse_given(context, _OF_PICTURES, f"{file} is no folder of pictures")
     check_view(view, domain_column)
     roles = options.column_roles(
         kind=kind_column,

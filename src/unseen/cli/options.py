@@ -41,6 +41,44 @@ NReferences = Annotated[
     int,
     typer.Option("--n-references", min=1, help="Normals of each training domain that serve as references."),
 ]
+Layout = Annotated[
+    str | None,
+    typer.Option(
+        "--layout", help="Pictures: mvtec, visa, btad, folders, flat, nested, ...; recognised by default."
+    ),
+]
+ImageSize = Annotated[
+    int, typer.Option("--image-size", min=16, help="Pictures: bring them to this side, in pixels.")
+]
+
+
+def refuse_given(context: typer.Context, names: Sequence[str], why: str) -> None:
+    """Raise ParameterError if one of some options was given on the command line.
+
+    Parameters
+    ----------
+    context : typer.Context
+        Of the command.
+    names : sequence of str
+        Names of the command's parameters that do not apply.
+    why : str
+        What they do not apply to; begins the message.
+    """
+    from unseen.errors import ParameterError
+
+    spelled = [
+        max(item.opts, key=len)
+        for item in context.command.params
+        if item.name in names and given(context, str(item.name))
+    ]
+    if spelled:
+        raise ParameterError(f"{why}: {', '.join(spelled)} does not apply; leave it out.")
+
+
+def given(context: typer.Context, name: str) -> bool:
+    """Return whether an option was given, rather than left at its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name not in ("DEFAULT", "DEFAULT_MAP")
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -12,18 +12,27 @@ from unseen.cli.console import print_json, row_progress, say
 
 if TYPE_CHECKING:
     from unseen.data import TableSchema
-    from unseen.pipeline import ScoreSummary, TableModel
+    from unseen.pipeline import ImageModel, ScoreSummary, TableModel
+
+_OF_TABLES = ("keep", "domain_column", "top_features", "batch_rows")
+_OF_PICTURES = ("maps", "skip_unreadable", "layout")
 
 
 def score(
+    context: typer.Context,
     model: options.Model,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Table file, folder or glob to score.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .parquet or .csv.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Table file, folder or glob; or a folder of pictures.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="File to write: .parquet or .csv; for pictures also a folder.")
+    ],
     keep: Annotated[
         str, typer.Option("--keep", help="Input columns to carry through, separated by commas; '*' for all.")
     ] = "",
     references: Annotated[
-        str | None, typer.Option("--references", help="Table of rows known to be normal; see `unseen adapt`.")
+        str | None,
+        typer.Option("--references", help="Rows or pictures known to be normal; see `unseen adapt`."),
     ] = None,
     domain_column: options.DomainColumn = None,
     false_alarm_rate: Annotated[
@@ -37,13 +46,33 @@ def score(
         int, typer.Option("--top-features", min=0, help="How many columns to name a row; 0 for none.")
     ] = 3,
     batch_rows: Annotated[int, typer.Option("--batch-rows", min=1, help="Rows in memory together.")] = 65_536,
+    maps: Annotated[
+        bool, typer.Option("--maps", help="Pictures: write heat maps (PNG) and overlays (JPEG).")
+    ] = False,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Pictures: list damaged files in the table and go on.")
+    ] = False,
+    layout: options.Layout = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Score every row: score, p_value, flagged and the columns that say most. Memory stays bounded."""
+    """Score every row or picture: score, p_value, flagged, and what says most. Memory stays bounded."""
     from unseen.persistence import load
-    from unseen.pipeline import count_rows, score_file
+    from unseen.pipeline import ImageModel, count_rows, score_file
 
-    fitted = load_table_model(load(model), model)
+    fitted = matching_model(load(model), model, file)
+    if isinstance(fitted, ImageModel):
+        from unseen.cli.image_commands import adapt_to_folder, score_folder
+
+        options.refuse_given(context, _OF_TABLES, f"{file} holds pictures")
+        if references is not None:
+            matching_model(fitted, model, references)
+            fitted = adapt_to_folder(fitted, references, None, quiet=as_json)
+        score_folder(
+            fitted, file, out, layout=layout, as_json=as_json, maps=maps, skip_unreadable=skip_unreadable,
+            false_alarm_rate=false_alarm_rate, false_discovery_rate=fdr,
+        )  # fmt: skip
+        return
+    options.refuse_given(context, _OF_PICTURES, f"{file} is no folder of pictures")
     if references is not None:
         fitted = adapt_to(fitted, references, domain_column, quiet=as_json)
     with row_progress("scoring", count_rows(file)) as advance:
@@ -66,16 +95,48 @@ def score(
         say(line)
 
 
-def load_table_model(model: object, path: Path) -> TableModel:
-    """Return a loaded model if it scores tables, else raise ModelFormatError."""
-    from unseen.errors import ModelFormatError
-    from unseen.pipeline import TableModel
+def matching_model(model: object, path: Path, file: str) -> TableModel | ImageModel:
+    """Return a loaded model if it suits an input: a model of pictures for pictures, of tables for the rest.
 
-    if not isinstance(model, TableModel):
+    Parameters
+    ----------
+    model : object
+        What was loaded.
+    path : Path
+        Where from.
+    file : str
+        The input.
+
+    Returns
+    -------
+    TableModel or ImageModel
+
+    Raises
+    ------
+    ModelFormatError
+        If it is a model of the other sort, or a bare detector.
+    """
+    from unseen.errors import ModelFormatError
+    from unseen.pipeline import ImageModel, TableModel, holds_pictures
+
+    if not isinstance(model, TableModel | ImageModel):
         raise ModelFormatError(
-            f"{path}: holds a bare {type(model).__name__} without a table's columns; use it from Python."
+            f"{path}: holds a bare {type(model).__name__} without a table's columns or a scale of maps; use "
+            "it from Python."
         )
+    if isinstance(model, TableModel) and holds_pictures(file):
+        raise ModelFormatError(f"{path}: is a model of tables, but {file} holds pictures.")
+    if isinstance(model, ImageModel) and not _may_be_pictures(file):
+        raise ModelFormatError(f"{path}: is a model of pictures, but {file} holds none.")
     return model
+
+
+def _may_be_pictures(file: str) -> bool:
+    """Whether a model of pictures can be tried on an input; reading it says what is wrong otherwise."""
+    from unseen.pipeline import holds_pictures
+
+    place = Path(file)
+    return holds_pictures(file) or not place.exists() or (place.is_dir() and not any(place.iterdir()))
 
 
 def with_domain(schema: TableSchema, domain: str | None) -> TableSchema:

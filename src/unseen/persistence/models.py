@@ -25,12 +25,16 @@ from unseen.errors import InputError, ModelFormatError
 from unseen.persistence.directory import current, replace_directory
 from unseen.persistence.encoding import Decoder, Tensors, Weights, encode
 from unseen.persistence.hints import annotated, matches
+from unseen.pipeline.image_model import ImageModel
 from unseen.pipeline.table_model import TableModel
 
 FORMAT = "unseen-model"
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 TENSORS = "tensors.safetensors"
+
+Model = BaseDetector | TableModel | ImageModel
+"""What can be saved: a fitted detector, alone or with what it needs for files."""
 
 _CLASSES: dict[str, type[BaseDetector]] = {**DETECTORS, **IMAGE_DETECTORS}
 _LARGEST_MANIFEST = 256 * 1024 * 1024
@@ -40,6 +44,7 @@ _MANIFEST_TYPES: dict[str, tuple[type, ...]] = {
     "unseen_version": (str,),
     "detector": (dict,),
     "table": (dict, type(None)),
+    "images": (dict, type(None)),
     "tensors": (dict,),
     "tensors_sha256": (str,),
 }
@@ -47,12 +52,12 @@ _DETECTOR_TYPES: dict[str, tuple[type, ...]] = {"name": (str,), "parameters": (d
 _CANNOT_FIT = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
-def save(model: BaseDetector | TableModel, path: str | Path) -> Path:
+def save(model: Model, path: str | Path) -> Path:
     """Write a fitted model to a directory, atomically.
 
     Parameters
     ----------
-    model : BaseDetector or TableModel
+    model : BaseDetector, TableModel or ImageModel
         Fitted.
     path : str or Path
         The directory. An earlier model there is replaced, at no moment leaving a half-written one.
@@ -81,7 +86,7 @@ def save(model: BaseDetector | TableModel, path: str | Path) -> Path:
     return target
 
 
-def load(path: str | Path) -> BaseDetector | TableModel:
+def load(path: str | Path) -> Model:
     """Read a model that ``save`` wrote.
 
     Parameters
@@ -91,7 +96,7 @@ def load(path: str | Path) -> BaseDetector | TableModel:
 
     Returns
     -------
-    BaseDetector or TableModel
+    BaseDetector, TableModel or ImageModel
         What was saved; its scores are the same to the last bit.
 
     Raises
@@ -112,8 +117,8 @@ def load(path: str | Path) -> BaseDetector | TableModel:
     raise AssertionError("unreachable")
 
 
-def _files_of(model: BaseDetector | TableModel) -> dict[str, bytes]:
-    detector = model.detector if isinstance(model, TableModel) else model
+def _files_of(model: Model) -> dict[str, bytes]:
+    detector = model if isinstance(model, BaseDetector) else model.detector
     detector._check_fitted()
     tensors: Tensors = {}
     table = None
@@ -126,6 +131,7 @@ def _files_of(model: BaseDetector | TableModel) -> dict[str, bytes]:
         "unseen_version": __version__,
         "detector": _describe(detector, tensors),
         "table": table,
+        "images": encode(model.to_state(), "images", tensors) if isinstance(model, ImageModel) else None,
         "tensors": {
             name: {"dtype": array.dtype.name, "shape": list(array.shape)} for name, array in tensors.items()
         },
@@ -149,13 +155,17 @@ def _describe(detector: BaseDetector, tensors: Tensors) -> dict[str, Any]:
     }
 
 
-def _load_from(folder: Path) -> BaseDetector | TableModel:
+def _load_from(folder: Path) -> Model:
     manifest = _read_manifest(folder)
     decoder = Decoder(_read_tensors(folder, manifest), lambda what: _error(folder / MANIFEST, what))
     described = manifest["detector"]
     _check_keys(folder, "detector", described, _DETECTOR_TYPES)
     try:
         detector = _rebuild(folder, described, decoder)
+        if manifest["images"] is not None:
+            state = decoder.decode(manifest["images"], "images")
+            decoder.finish()
+            return ImageModel.from_state(state, detector)
         if manifest["table"] is None:
             decoder.finish()
             return detector
@@ -240,6 +250,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             file,
             f"schema_version is {version!r}; this version of unseen ({__version__}) reads {SCHEMA_VERSION}",
         )
+    manifest.setdefault("images", None)  # models of tables need not say that they hold no pictures
     _check_keys(folder, "manifest", manifest, _MANIFEST_TYPES)
     return manifest
 
