@@ -143,6 +143,24 @@ def confident_weights(scores: Values, *, kappa: float = 1.5) -> Values:
     return (fence / shifted).clamp(max=1.0)
 
 
+def rejection_weights(scores: Values, *, kappa: float = 1.5) -> Values:
+    """Return 1 for scores up to the fence and 0 above it: hard rejection, the rival of soft weights.
+
+    Parameters
+    ----------
+    scores, kappa
+        As for :func:`confident_weights`, with the same fence.
+
+    Returns
+    -------
+    Tensor or float64 array of shape (n_samples,)
+        Weights in {0, 1}.
+    """
+    if isinstance(scores, np.ndarray):
+        return _as_array(rejection_weights(torch.from_numpy(scores), kappa=kappa))
+    return (confident_weights(scores, kappa=kappa) >= 1).to(scores.dtype)
+
+
 def _quantile(ordered: Tensor, share: float) -> Tensor:
     """Linear interpolation between sorted values; ``torch.quantile`` refuses more than 16 million."""
     place = share * (len(ordered) - 1)

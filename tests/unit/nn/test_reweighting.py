@@ -10,6 +10,7 @@ from unseen.nn.reweighting import (
     alpha_weights,
     burn_in_steps,
     confident_weights,
+    rejection_weights,
     scheduled_alpha_weights,
 )
 
@@ -141,3 +142,13 @@ def test_confident_weights_never_drop_a_sample_nor_lift_an_anomaly():
 def test_equal_scores_all_weigh_one():
     np.testing.assert_array_equal(confident_weights(np.full(7, 3.0)), np.ones(7))
     np.testing.assert_array_equal(confident_weights(np.array([2.0])), [1.0])
+
+
+def test_rejection_keeps_what_lies_below_the_fence_and_drops_the_rest():
+    scores = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 100.0])
+    soft = confident_weights(scores)
+    hard = rejection_weights(scores)
+    np.testing.assert_array_equal(hard, [1, 1, 1, 1, 1, 0])
+    assert 0 < soft[-1] < 1
+    np.testing.assert_array_equal(rejection_weights(scores, kappa=1e6), np.ones(6))
+    assert rejection_weights(torch.from_numpy(scores)).tolist() == hard.tolist()
