@@ -108,7 +108,7 @@ class BaseImageDetector(CalibratedByDomain, BaseDetector):
 
     view = "raw"
     n_references = 1
-    rotations = 1
+    rotations: int | str = 1
     foreground = "all"
 
     backbone: str
@@ -142,7 +142,8 @@ class BaseImageDetector(CalibratedByDomain, BaseDetector):
 
     def _further_looks(self, images: Pixels, normal: BoolArray) -> list[Look]:
         """Return changed copies of pictures that are to be remembered, all as many as there are pictures."""
-        return [Look(rotated(images, 360.0 * i / self.rotations), None) for i in range(1, self.rotations)]
+        turns = AUTO_TURNS if isinstance(self.rotations, str) else self.rotations
+        return [Look(rotated(images, 360.0 * i / turns), None) for i in range(1, turns)]
 
     def _remembered(self, labels: Labels) -> NDArray[np.int64]:
         """Return which of the normal pictures of a fit go into a memory."""
@@ -392,7 +393,7 @@ class BaseImageDetector(CalibratedByDomain, BaseDetector):
 
     def _scores_by(self, V: FloatArray, memory: Tensors) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Scores of pictures and of their patches by one memory."""
-        looks = torch.from_numpy(np.ascontiguousarray(V[:, 0])).to(resolve_device(self.device))
+        looks = torch.from_numpy(V[:, 0]).to(resolve_device(self.device))
         features, on_part = looks[:, :-2], looks[:, -2]
         with torch.inference_mode():
             patches = self._patch_scores(features, memory)

@@ -60,7 +60,7 @@ class Seeing:
     device : str
         Where the backbone runs.
     foreground : str
-        ``"all"`` or ``"estimate"``.
+        ``"all"``, ``"estimate"`` or ``"hull"``.
     """
 
     name: str
@@ -88,11 +88,13 @@ class Seeing:
         for batch in batches:
             grid = patch_grid(batch.maps, stride=min(self.strides), pool=self.pool).numpy()
             n, channels, height, width = grid.shape
-            V = np.zeros((n, 1, channels + 2, height, width), dtype=np.float32)
+            rows = np.empty((n, 1, height, width, channels + 2), dtype=np.float32)
+            rows[..., -2:] = (1.0, 0.0)
+            V = np.moveaxis(rows, -1, 2)  # channels last in memory: patches are rows
             V[:, 0, :-2] = grid
-            V[:, 0, -2] = 1.0
             if decoded is not None:
-                parts = np.stack([estimate_foreground(image) for image in next(decoded).images])
+                hull = self.foreground == "hull"
+                parts = np.stack([estimate_foreground(image, hull=hull) for image in next(decoded).images])
                 V[:, 0, -2] = _shares(parts, (height, width))
             yield batch.indices, V
 

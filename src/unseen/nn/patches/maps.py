@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -46,8 +47,37 @@ def score_images(patch_scores: Tensor, size: tuple[int, int], sigma: float) -> T
     -------
     float tensor of shape (n, height of maps, width of maps)
     """
-    maps = F.interpolate(patch_scores[:, None], size=size, mode="bilinear", align_corners=False)
-    return gaussian_smoothing(maps, sigma)[:, 0]
+    rows, columns = (
+        to_pixels(cells, pixels, sigma).to(patch_scores)
+        for cells, pixels in zip(patch_scores.shape[1:], size, strict=True)
+    )
+    return rows @ patch_scores @ columns.T
+
+
+@lru_cache(maxsize=16)
+def to_pixels(n_cells: int, n_pixels: int, sigma: float) -> Tensor:
+    """Return the matrix that brings one axis of patch scores to pixels.
+
+    Interpolation and smoothing are both linear and work on one axis at a time; this is their product.
+
+    Parameters
+    ----------
+    n_cells : int
+        Patches along the axis.
+    n_pixels : int
+        Pixels along the axis.
+    sigma : float >= 0
+        Standard deviation of the Gaussian in pixels; 0: no smoothing.
+
+    Returns
+    -------
+    float32 tensor of shape (n_pixels, n_cells)
+        Rows sum to 1. It is shared: not to be changed.
+    """
+    cells = torch.eye(n_cells, dtype=torch.float64)[None, None]
+    pixels = F.interpolate(cells, size=(n_pixels, n_cells), mode="bilinear", align_corners=False)
+    columns = pixels[0, 0].T[:, None, :, None]
+    return gaussian_smoothing(columns, sigma)[:, 0, :, 0].T.float().contiguous()
 
 
 def gaussian_smoothing(maps: Tensor, sigma: float) -> Tensor:

@@ -34,6 +34,16 @@ def test_neighbours_are_those_of_all_pairs():
     assert nearest_by_distance(bank, bank).values.max() == 0
 
 
+def test_neighbours_do_not_depend_on_blocks():
+    queries, bank = points(700, 5), torch.nn.functional.normalize(points(2500, 5, seed=1), dim=1)
+    cosines = torch.nn.functional.normalize(queries, dim=1) @ bank.T
+    found = nearest_by_cosine(queries, bank)
+    torch.testing.assert_close(found.values, cosines.amax(dim=1).clamp(-1, 1))
+    torch.testing.assert_close(cosines.gather(1, found.places[:, None])[:, 0], cosines.amax(dim=1))
+    twice = torch.cat([bank, bank])
+    assert nearest_by_cosine(queries, twice).places.max() < len(bank)
+
+
 @pytest.mark.parametrize("n_kept", [1, 2, 7, 300, 1500])
 def test_every_point_of_the_coreset_was_the_farthest_when_it_was_chosen(n_kept):
     bank = points(2500, 5)
@@ -80,6 +90,14 @@ def test_smoothing_is_a_gaussian():
     np.testing.assert_allclose(smooth, ndimage.gaussian_filter(image, 2.0, mode="nearest"), atol=1e-5)
     assert score_images(torch.ones(2, 4, 4), (9, 7), 1.0).shape == (2, 9, 7)
     torch.testing.assert_close(score_images(torch.ones(1, 4, 4), (9, 7), 1.0), torch.ones(1, 9, 7))
+
+
+@pytest.mark.parametrize(("size", "sigma"), [((20, 33), 1.5), ((5, 9), 0.0), ((64, 8), 3.0)])
+def test_maps_are_interpolated_and_then_smoothed(size, sigma):
+    scores = points(3 * 7 * 9, 1).reshape(3, 7, 9)
+    larger = torch.nn.functional.interpolate(scores[:, None], size=size, mode="bilinear")
+    expected = gaussian_smoothing(larger, sigma)[:, 0]
+    torch.testing.assert_close(score_images(scores, size, sigma), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_arrays_are_pictures():
