@@ -26,6 +26,8 @@ from unseen.errors import LabelError
 from unseen.nn.awareness_training import fine_tune
 from unseen.nn.device import resolve_device, seeded_generator
 from unseen.nn.losses.elbo import Reconstruction
+from unseen.nn.reweighting import Reweighting
+from unseen.nn.row_weighting import Scale, check_weighting, weighting_rule
 from unseen.nn.training import History, check_schedule
 from unseen.nn.vae_training import train_on_normals
 from unseen.nn.variational_autoencoder import (
@@ -87,6 +89,13 @@ class AnomalyAwareVAE(BaseDetector):
         after stage 2, each divided by its median over the training normals.
     guard_quantile : float in (0, 1)
         Share of the training normals that ``"guarded"`` leaves where stage 1 put them.
+    reweighting : {"alpha", "confident"} or None
+        Whether training rows with a large loss count less, for normals that may hold unnoticed anomalies;
+        see :mod:`unseen.nn.row_weighting`. None: all count the same.
+    reweighting_alpha : float
+        α of ``"alpha"``: below 1 weights fall as a power of the loss, at 1 exponentially, above 1 they end.
+    reweighting_scale : float > 0 or "median"
+        λ of ``"alpha"``, the loss that still counts as small; ``"median"``: the median loss of each batch.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, …
     view, n_references, calibration_fraction, false_alarm_rate, normal, seed
@@ -143,6 +152,9 @@ class AnomalyAwareVAE(BaseDetector):
         anomaly_fraction: float = 0.1,
         score: ScoreRule = "guarded",
         guard_quantile: float = 0.99,
+        reweighting: Reweighting | None = None,
+        reweighting_alpha: float = 1.0,
+        reweighting_scale: Scale = "median",
         device: str = "auto",
         view: str = "raw",
         n_references: int = 8,
@@ -166,6 +178,9 @@ class AnomalyAwareVAE(BaseDetector):
         self.anomaly_fraction = anomaly_fraction
         self.score = score
         self.guard_quantile = guard_quantile
+        self.reweighting = reweighting
+        self.reweighting_alpha = reweighting_alpha
+        self.reweighting_scale = reweighting_scale
         self.device = device
         self.view = view
         self.n_references = n_references
@@ -290,6 +305,7 @@ class AnomalyAwareVAE(BaseDetector):
             open_minimum=True,
             open_maximum=True,
         )
+        check_weighting(self, self.reweighting, self.reweighting_alpha, self.reweighting_scale)
         resolve_device(self.device)
 
     def _fit(self, V: FloatArray, labels: Labels) -> None:
@@ -358,6 +374,7 @@ class AnomalyAwareVAE(BaseDetector):
             lr=self.lr,
             device=resolve_device(self.device),
             seed=self.seed,
+            weighting=weighting_rule(self.reweighting, self.reweighting_alpha, self.reweighting_scale),
         )
 
     def _stage2(
@@ -381,6 +398,7 @@ class AnomalyAwareVAE(BaseDetector):
             clip=self.clip,
             anomaly_fraction=self.anomaly_fraction,
             generator=seeded_generator(self.seed + 1, device),
+            weighting=weighting_rule(self.reweighting, self.reweighting_alpha, self.reweighting_scale),
         )
         return network.cpu(), history
 

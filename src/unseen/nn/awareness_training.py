@@ -16,7 +16,8 @@ from unseen.nn.losses.anomaly_awareness import (
     ramped_weight,
     squared_error,
 )
-from unseen.nn.losses.elbo import Reconstruction, elbo_terms
+from unseen.nn.losses.elbo import Reconstruction, elbo_by_row, elbo_terms
+from unseen.nn.row_weighting import WeightingRule
 from unseen.nn.training import History, StepLoss, train
 from unseen.nn.variational_autoencoder import VariationalAutoencoder
 from unseen.types import StrArray
@@ -36,6 +37,7 @@ def fine_tune(
     clip: float | None,
     anomaly_fraction: float,
     generator: torch.Generator,
+    weighting: WeightingRule | None = None,
 ) -> History:
     """Stage 2, in place: batches of normals with labelled anomalies among them.
 
@@ -62,6 +64,9 @@ def fine_tune(
         Share of anomalies in a batch, at least one row.
     generator : torch.Generator
         On the device of the tensors.
+    weighting : WeightingRule or None
+        How much each normal counts, by its reconstruction + KL; None: all the same. There is no burn-in,
+        since stage 1 has been trained already.
 
     Returns
     -------
@@ -70,15 +75,26 @@ def fine_tune(
     """
     n_drawn = min(max(1, round(anomaly_fraction * batch_size)), max(1, batch_size - 1))
     grouped, offsets, counts = _by_kind(anomalies, kinds)
+    n_batch = max(1, batch_size - n_drawn)
+    weights_of = (
+        None
+        if weighting is None
+        else weighting.schedule(len(normals), epochs=epochs, batch_size=n_batch, burn_in=0.0)
+    )
 
     def step(batch: tuple[Tensor, ...], epoch: int) -> StepLoss:
-        (x,) = batch
+        x, numbers = batch
         drawn = grouped[_draw(offsets, counts, n_drawn, generator)]
         both = torch.cat([x, drawn])
         noise = torch.randn(len(both), network.n_latent, generator=generator, device=x.device)
         output, mean, log_variance = network(both, noise)
         n = len(x)
-        reconstruction, kl = elbo_terms(output[:n], x, mean[:n], log_variance[:n], loss)
+        if weights_of is None:
+            reconstruction, kl = elbo_terms(output[:n], x, mean[:n], log_variance[:n], loss)
+        else:
+            of_rows = elbo_by_row(output[:n], x, mean[:n], log_variance[:n], loss)
+            weights = weights_of(of_rows[0] + of_rows[1], numbers, epoch)
+            reconstruction, kl = weights @ of_rows[0], weights @ of_rows[1]
         errors = squared_error(network.finish(output[n:]), drawn)
         weight = ramped_weight(epoch, epochs, lambda_max)
         total = anomaly_awareness_loss(reconstruction + kl, errors, weight, clip)
@@ -92,9 +108,9 @@ def fine_tune(
     return train(
         network,
         step,
-        [normals],
+        [normals, torch.arange(len(normals), device=normals.device)],
         epochs=epochs,
-        batch_size=max(1, batch_size - n_drawn),
+        batch_size=n_batch,
         lr=lr,
         generator=generator,
     )

@@ -21,8 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from unseen.nn.device import seeded_generator
-from unseen.nn.losses.elbo import Reconstruction, kl_to_standard_normal, reconstruction_loss
-from unseen.nn.training import History, StepLoss, train
+from unseen.nn.losses.elbo import Reconstruction, elbo_by_row, kl_to_standard_normal, reconstruction_loss
+from unseen.nn.row_weighting import WeightingRule
+from unseen.nn.training import History, Step, StepLoss, train
 from unseen.nn.variational_autoencoder import LOG_VARIANCE_LIMIT, VariationalAutoencoder, to_tensor
 from unseen.types import FloatArray
 
@@ -38,8 +39,9 @@ def train_on_normals(
     lr: float,
     device: torch.device,
     seed: int,
+    weighting: WeightingRule | None = None,
 ) -> tuple[VariationalAutoencoder, History]:
-    """Train a VAE on normals alone: mean over the batch of reconstruction + KL.
+    """Train a VAE on normals alone: mean over the batch of reconstruction + KL, weighted if asked for.
 
     Parameters
     ----------
@@ -57,6 +59,8 @@ def train_on_normals(
         Where to train, in float32.
     seed : int
         Decides first weights, order of the rows and noise.
+    weighting : WeightingRule or None
+        How much each row counts, by its reconstruction + KL; None: all the same.
 
     Returns
     -------
@@ -69,17 +73,50 @@ def train_on_normals(
         X.shape[1], hidden, latent, sigmoid=loss == "bce", generator=seeded_generator(seed)
     ).to(device)
     generator = seeded_generator(seed, device)
+    rows = to_tensor(X, device)
+    if weighting is not None:
+        numbers = torch.arange(len(rows), device=device)
+        step = _weighted_step(network, weighting, len(rows), loss, epochs, batch_size, generator)
+        course = train(
+            network, step, [rows, numbers], epochs=epochs, batch_size=batch_size, lr=lr, generator=generator
+        )
+        return network.cpu(), course
     workspace = torch.empty(min(batch_size, len(X)), X.shape[1], device=device)
 
-    def step(batch: tuple[Tensor, ...], _epoch: int) -> StepLoss:
+    def plain_step(batch: tuple[Tensor, ...], _epoch: int) -> StepLoss:
         (x,) = batch
         noise = torch.randn(len(x), latent, generator=generator, device=device)
         reconstruction, kl = differentiate_elbo(network, x, noise, loss, workspace=workspace[: len(x)])
         return StepLoss(reconstruction + kl, {"reconstruction": reconstruction, "kl": kl})
 
-    rows = to_tensor(X, device)
-    history = train(network, step, [rows], epochs=epochs, batch_size=batch_size, lr=lr, generator=generator)
+    history = train(
+        network, plain_step, [rows], epochs=epochs, batch_size=batch_size, lr=lr, generator=generator
+    )
     return network.cpu(), history
+
+
+def _weighted_step(
+    network: VariationalAutoencoder,
+    weighting: WeightingRule,
+    n_rows: int,
+    loss: Reconstruction,
+    epochs: int,
+    batch_size: int,
+    generator: torch.Generator,
+) -> Step:
+    """Σ w (reconstruction + KL) with autograd; the parts for the history are weighted likewise."""
+    weights_of = weighting.schedule(n_rows, epochs=epochs, batch_size=batch_size)
+
+    def step(batch: tuple[Tensor, ...], epoch: int) -> StepLoss:
+        x, numbers = batch
+        noise = torch.randn(len(x), network.n_latent, generator=generator, device=x.device)
+        output, mean, log_variance = network(x, noise)
+        reconstruction, kl = elbo_by_row(output, x, mean, log_variance, loss)
+        weights = weights_of(reconstruction + kl, numbers, epoch)
+        parts = {"reconstruction": weights @ reconstruction, "kl": weights @ kl}
+        return StepLoss(parts["reconstruction"] + parts["kl"], parts)
+
+    return step
 
 
 @torch.no_grad()

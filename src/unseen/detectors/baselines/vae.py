@@ -18,6 +18,8 @@ from unseen.checks import check_matrix, resolve_domains
 from unseen.detectors.base import BaseDetector
 from unseen.nn.device import resolve_device
 from unseen.nn.losses.elbo import Reconstruction
+from unseen.nn.reweighting import Reweighting
+from unseen.nn.row_weighting import Scale, check_weighting, weighting_rule
 from unseen.nn.training import History, check_schedule
 from unseen.nn.vae_training import train_on_normals
 from unseen.nn.variational_autoencoder import (
@@ -52,6 +54,13 @@ class VAE(BaseDetector):
         Rows a batch.
     lr : float
         Learning rate of Adam.
+    reweighting : {"alpha", "confident"} or None
+        Whether training rows with a large loss count less, for normals that may hold unnoticed anomalies;
+        see :mod:`unseen.nn.row_weighting`. None: all count the same.
+    reweighting_alpha : float
+        α of ``"alpha"``: below 1 weights fall as a power of the loss, at 1 exponentially, above 1 they end.
+    reweighting_scale : float > 0 or "median"
+        λ of ``"alpha"``, the loss that still counts as small; ``"median"``: the median loss of each batch.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, …
     view, n_references, calibration_fraction, false_alarm_rate, normal, seed
@@ -81,6 +90,9 @@ class VAE(BaseDetector):
         epochs: int = 50,
         batch_size: int = 512,
         lr: float = 1e-3,
+        reweighting: Reweighting | None = None,
+        reweighting_alpha: float = 1.0,
+        reweighting_scale: Scale = "median",
         device: str = "auto",
         view: str = "raw",
         n_references: int = 8,
@@ -95,6 +107,9 @@ class VAE(BaseDetector):
         self.epochs = epochs
         self.batch_size = batch_size
         self.lr = lr
+        self.reweighting = reweighting
+        self.reweighting_alpha = reweighting_alpha
+        self.reweighting_scale = reweighting_scale
         self.device = device
         self.view = view
         self.n_references = n_references
@@ -126,6 +141,7 @@ class VAE(BaseDetector):
     def _check_parameters(self) -> None:
         check_architecture(self, hidden=self.hidden, latent=self.latent, loss=self.loss)
         check_schedule(self, epochs=self.epochs, batch_size=self.batch_size, lr=self.lr)
+        check_weighting(self, self.reweighting, self.reweighting_alpha, self.reweighting_scale)
         resolve_device(self.device)
 
     def _fit(self, V: FloatArray, labels: Labels) -> None:
@@ -141,6 +157,7 @@ class VAE(BaseDetector):
             lr=self.lr,
             device=resolve_device(self.device),
             seed=self.seed,
+            weighting=weighting_rule(self.reweighting, self.reweighting_alpha, self.reweighting_scale),
         )
 
     def _score(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:

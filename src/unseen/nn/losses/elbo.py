@@ -79,3 +79,25 @@ def elbo_terms(
     n_rows = len(rows)
     reconstruction = reconstruction_loss(output, rows, kind) / n_rows
     return reconstruction, kl_to_standard_normal(mean, log_variance) / n_rows
+
+
+def elbo_by_row(
+    output: Tensor, rows: Tensor, mean: Tensor, log_variance: Tensor, kind: Reconstruction
+) -> tuple[Tensor, Tensor]:
+    """Return both terms of each row; their means over rows are those of :func:`elbo_terms`.
+
+    Parameters
+    ----------
+    output, rows, mean, log_variance, kind
+        See :func:`elbo_terms`.
+
+    Returns
+    -------
+    reconstruction, kl : Tensor of shape (n_rows,)
+    """
+    if kind == "bce":
+        terms = F.binary_cross_entropy_with_logits(output, rows, reduction="none")
+    else:
+        terms = F.mse_loss(output, rows, reduction="none")
+    divergence = torch.addcmul(log_variance.exp() - log_variance - 1, mean, mean)
+    return terms.sum(dim=1), 0.5 * divergence.sum(dim=1)
