@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from unseen.detectors.images import NearestNeighbourPatches, PaDiM, PatchCore, PCAResidual, Spade
+from unseen.detectors.images.looking import rotated
 from unseen.errors import ParameterError
 from unseen.nn.backbones import extract, patch_grid
 from unseen.nn.synthetic import estimate_foreground
@@ -67,6 +68,27 @@ def test_the_ground_does_not_count_where_it_is_left_out():
         on_part.decision_function([smudged]), on_part.decision_function([parts[3]]), rtol=0.05
     )
     assert on_part.score_maps([smudged])[0, 0, 0] < 0.1 * everywhere.score_maps([smudged])[0, 0, 0]
+
+
+@pytest.mark.parametrize("maker", [NearestNeighbourPatches, PCAResidual, PatchCore, Spade])
+def test_automatic_turns_are_all_or_none(maker):
+    bar = np.full((1, 32, 32, 3), 40, dtype=np.uint8)
+    bar[:, 12:20, 4:28] = 240
+    lying = [bar[0], rotated(bar, 45.0)[0]]
+    at_any_angle = maker(rotations="auto", **SHARED).fit(lying)
+    eightfold = maker(rotations=8, **SHARED).fit(lying)
+    for name, array in eightfold.memory_.items():
+        np.testing.assert_array_equal(at_any_angle.memory_[name], array)
+    alike = draw(1, 4, 0).X
+    automatic, plain = maker(rotations="auto", **SHARED).fit(alike), maker(**SHARED).fit(alike)
+    for name, array in plain.memory_.items():
+        np.testing.assert_array_equal(automatic.memory_[name], array)
+
+
+def test_only_auto_is_text_for_rotations():
+    for wrong in ("always", 0, 2.5):
+        with pytest.raises(ParameterError, match="rotations"):
+            NearestNeighbourPatches(rotations=wrong, **SHARED).fit(draw(1, 2, 0).X)
 
 
 @pytest.mark.parametrize("thinning", ["random", "coreset"])

@@ -49,6 +49,7 @@ from unseen.errors import InputError, LabelError
 from unseen.nn.device import resolve_device
 from unseen.nn.patches.maps import score_images, top_mean
 from unseen.nn.patches.pictures import SomePictures, as_source
+from unseen.nn.patches.turns import AUTO_TURNS
 from unseen.pixels import ImageSource, Pixels, Size, check_size
 from unseen.references import empty_store
 from unseen.scoring.calibration import Calibration, hold_back

@@ -9,7 +9,7 @@ from unseen.checks import check_choice, check_int, check_real
 from unseen.errors import ParameterError
 from unseen.pixels import check_size
 
-FOREGROUNDS = ("all", "estimate")
+FOREGROUNDS = ("all", "estimate", "hull")
 
 
 def check_shared_parameters(owner: Any) -> None:
@@ -39,5 +39,6 @@ def check_shared_parameters(owner: Any) -> None:
     check_real(owner, "smoothing", owner.smoothing, minimum=0)
     check_int(owner, "batch_size", owner.batch_size, minimum=1)
     check_int(owner, "calibration_folds", owner.calibration_folds, minimum=0)
-    check_int(owner, "rotations", owner.rotations, minimum=1)
+    if owner.rotations != "auto":
+        check_int(owner, "rotations", owner.rotations, minimum=1)
     check_choice(owner, "foreground", owner.foreground, FOREGROUNDS)

@@ -24,8 +24,9 @@ import torch
 from torch import Tensor
 
 from unseen.checks import check_int, check_real
-from unseen.detectors.images.base import BaseImageDetector, Memory, Tensors
+from unseen.detectors.images.base import FOREGROUND_SHARE, BaseImageDetector, Memory, Tensors
 from unseen.nn.patches import greedy_k_centre, nearest_by_distance
+from unseen.nn.patches.turns import useful_looks
 from unseen.pixels import Size
 from unseen.types import FloatArray
 
@@ -44,8 +45,11 @@ class PatchCore(BaseImageDetector):
         score is not reweighted.
     projection : int
         Channels of the random projection that the coreset is chosen in.
-    rotations : int
-        The references are also remembered turned by so many equal parts of a circle.
+    rotations : int or "auto"
+        The references are also remembered turned by so many equal parts of a circle. auto: by eight if each
+        reference is then more like the others.
+    foreground : {"all", "estimate", "hull"}
+        estimate: only patches on the part count; hull: also those between them.
     backbone : str
         Name or folder of the backbone.
     image_size : int or (int, int)
@@ -91,7 +95,8 @@ class PatchCore(BaseImageDetector):
         max_patches: int = 50_000,
         n_neighbours: int = 9,
         projection: int = 128,
-        rotations: int = 1,
+        rotations: int | str = 1,
+        foreground: str = "all",
         backbone: str = "efficientnet-lite0",
         image_size: Size = 256,
         strides: Sequence[int] = (8, 16),
@@ -112,6 +117,7 @@ class PatchCore(BaseImageDetector):
         self.n_neighbours = n_neighbours
         self.projection = projection
         self.rotations = rotations
+        self.foreground = foreground
         self.backbone = backbone
         self.image_size = image_size
         self.strides = strides
@@ -134,7 +140,10 @@ class PatchCore(BaseImageDetector):
         check_int(self, "projection", self.projection, minimum=1)
 
     def _remember(self, V: FloatArray) -> Memory:
-        rows = np.moveaxis(V[:, :, :-2], 2, -1).reshape(-1, V.shape[2] - 2)
+        V = useful_looks(V, self.rotations, FOREGROUND_SHARE if self.foreground != "all" else 0.0)
+        rows = np.moveaxis(V, 2, -1).reshape(-1, V.shape[2])
+        on_part = rows[:, -2] >= FOREGROUND_SHARE
+        rows = (rows[on_part] if self.foreground != "all" and on_part.any() else rows)[:, :-2]
         draw = torch.Generator().manual_seed(self.seed)
         if len(rows) > self.max_patches:
             rows = rows[torch.randperm(len(rows), generator=draw)[: self.max_patches].numpy()]

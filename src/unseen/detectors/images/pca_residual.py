@@ -18,6 +18,7 @@ from torch import Tensor
 
 from unseen.checks import check_real
 from unseen.detectors.images.base import FOREGROUND_SHARE, BaseImageDetector, Memory, Tensors
+from unseen.nn.patches.turns import useful_looks
 from unseen.pixels import Size
 from unseen.types import FloatArray
 
@@ -29,10 +30,11 @@ class PCAResidual(BaseImageDetector):
     ----------
     variance : float in (0, 1)
         Share of the variance of normal patches that the subspace holds at least.
-    rotations : int
-        The references are also remembered turned by so many equal parts of a circle.
-    foreground : {"all", "estimate"}
-        estimate: only patches on the part count.
+    rotations : int or "auto"
+        The references are also remembered turned by so many equal parts of a circle. auto: by eight if each
+        reference is then more like the others.
+    foreground : {"all", "estimate", "hull"}
+        estimate: only patches on the part count; hull: also those between them.
     backbone : str
         Name or folder of the backbone.
     image_size : int or (int, int)
@@ -75,7 +77,7 @@ class PCAResidual(BaseImageDetector):
         self,
         *,
         variance: float = 0.99,
-        rotations: int = 1,
+        rotations: int | str = 1,
         foreground: str = "all",
         backbone: str = "efficientnet-lite0",
         image_size: Size = 256,
@@ -116,6 +118,7 @@ class PCAResidual(BaseImageDetector):
         )
 
     def _remember(self, V: FloatArray) -> Memory:
+        V = useful_looks(V, self.rotations, FOREGROUND_SHARE if self.foreground != "all" else 0.0)
         rows = np.moveaxis(V, 2, -1).reshape(-1, V.shape[2])
         on_part = rows[:, -2] >= FOREGROUND_SHARE
         chosen = rows[on_part] if self.foreground != "all" and on_part.any() else rows

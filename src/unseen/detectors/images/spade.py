@@ -21,6 +21,7 @@ from torch import Tensor
 from unseen.checks import check_int
 from unseen.detectors.images.base import BaseImageDetector, Memory, Tensors
 from unseen.nn.patches import nearest_by_distance
+from unseen.nn.patches.turns import useful_looks
 from unseen.pixels import Size
 from unseen.types import FloatArray
 
@@ -32,6 +33,9 @@ class Spade(BaseImageDetector):
     ----------
     n_neighbours : int
         Normal pictures that a picture is compared with, k; all if there are fewer.
+    rotations : int or "auto"
+        The references are also remembered turned by so many equal parts of a circle. auto: by eight if each
+        reference is then more like the others.
     backbone : str
         Name or folder of the backbone.
     image_size : int or (int, int)
@@ -74,6 +78,7 @@ class Spade(BaseImageDetector):
         self,
         *,
         n_neighbours: int = 50,
+        rotations: int | str = 1,
         backbone: str = "efficientnet-lite0",
         image_size: Size = 256,
         strides: Sequence[int] = (8, 16),
@@ -90,6 +95,7 @@ class Spade(BaseImageDetector):
         seed: int = 0,
     ) -> None:
         self.n_neighbours = n_neighbours
+        self.rotations = rotations
         self.backbone = backbone
         self.image_size = image_size
         self.strides = strides
@@ -114,7 +120,8 @@ class Spade(BaseImageDetector):
                 raise ValueError("the galleries and their means differ")
 
     def _remember(self, V: FloatArray) -> Memory:
-        galleries = V[:, 0, :-2].reshape(len(V), V.shape[2] - 2, -1).transpose(0, 2, 1)
+        looks = useful_looks(V, self.rotations, 0.0)[:, :, :-2]
+        galleries = np.moveaxis(looks, 2, -1).reshape(looks.shape[0] * looks.shape[1], -1, looks.shape[2])
         galleries = np.ascontiguousarray(galleries, dtype=np.float32)
         return {"galleries": galleries, "means": galleries.mean(axis=1)}
 

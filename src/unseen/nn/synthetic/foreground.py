@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
 
 from unseen.pixels import Pixels, check_pixels
 from unseen.types import BoolArray
@@ -13,9 +14,10 @@ _BORDER_SHARE = 0.04
 _SMOOTHING_SHARE = 0.01
 _LEAST, _MOST = 0.02, 0.90
 _LEVELS = 256
+_ROUNDING = 1e-9
 
 
-def estimate_foreground(image: Pixels) -> BoolArray:
+def estimate_foreground(image: Pixels, *, hull: bool = False) -> BoolArray:
     """Return where a picture differs from the colour of its border.
 
     The distance of each pixel's colour to the border's median colour is split in two by Otsu's threshold (N.
@@ -27,6 +29,9 @@ def estimate_foreground(image: Pixels) -> BoolArray:
     ----------
     image : uint8 array of shape (height, width, 3)
         Red, green, blue.
+    hull : bool
+        Whether everything within the convex hull of the part counts as the part: a gap or a missing piece
+        shows the ground, and is a defect all the same.
 
     Returns
     -------
@@ -44,7 +49,21 @@ def estimate_foreground(image: Pixels) -> BoolArray:
     busy_border = part[~inner].mean() > 0.5
     if busy_border or not _LEAST <= part.mean() <= _MOST:
         return np.ones((height, width), dtype=np.bool_)
-    return part
+    return _within_hull(part) if hull else part
+
+
+def _within_hull(part: BoolArray) -> BoolArray:
+    """Which pixels lie in the convex hull of those that are True."""
+    inner = part & ~ndimage.binary_erosion(part)
+    try:
+        edges = ConvexHull(np.argwhere(inner)).equations
+    except QhullError:  # all on one line
+        return part
+    rows, columns = np.indices(part.shape, dtype=np.float64)
+    within = np.ones(part.shape, dtype=np.bool_)
+    for down, right, offset in edges:
+        within &= down * rows + right * columns + offset <= _ROUNDING
+    return within
 
 
 def _otsu(values: NDArray[np.float32]) -> float:

@@ -143,6 +143,18 @@ def test_a_part_on_plain_ground_is_told_apart_and_a_surface_counts_whole() -> No
     assert estimate_foreground(PART).all()
 
 
+def test_a_gap_in_a_part_belongs_to_its_hull() -> None:
+    rows, columns = np.mgrid[:80, :100]
+    disc = (rows - 40) ** 2 + (columns - 50) ** 2 < 25**2
+    broken = disc & (np.abs(columns - 50) > 5)
+    scene = np.where(broken[:, :, None], 60, 200).astype(np.uint8).repeat(3, axis=2)
+    assert not estimate_foreground(scene)[40, 50]
+    found = estimate_foreground(scene, hull=True)
+    assert found[40, 50]
+    assert np.mean(found == disc) > 0.97
+    assert estimate_foreground(PART, hull=True).all()
+
+
 def test_bad_arguments_are_refused() -> None:
     with pytest.raises(InputError, match="uint8 array"):
         SyntheticAnomalies()(PART.astype(np.float32), rng())
