@@ -61,6 +61,8 @@ class Seeing:
         Where the backbone runs.
     foreground : str
         ``"all"``, ``"estimate"`` or ``"hull"``.
+    tuned : Backbone or None
+        Used in place of the named one: with its network after fine-tuning.
     """
 
     name: str
@@ -71,11 +73,12 @@ class Seeing:
     cache_dir: str | None
     device: str
     foreground: str
+    tuned: Backbone | None = None
 
     @property
     def backbone(self) -> Backbone:
-        """The backbone, loaded once a process."""
-        return _loaded(self.name, self.device)
+        """The backbone; one that is not fine-tuned is loaded once a process."""
+        return _loaded(self.name, self.device) if self.tuned is None else self.tuned
 
     def looks(self, pictures: ImageSource) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Yield places and V of one look, batch by batch."""

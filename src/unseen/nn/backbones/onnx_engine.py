@@ -60,6 +60,11 @@ class OnnxBackbone:
         self.device = backbone.device
         self._sessions: dict[tuple[tuple[int, int], tuple[int, ...]], Any] = {}
 
+    @property
+    def in_torch(self) -> FrozenBackbone:
+        """The same network, run by torch."""
+        return self._torch
+
     def __repr__(self) -> str:
         return repr(self._torch).replace("FrozenBackbone", "OnnxBackbone").replace("torch", "onnx")
 

@@ -1,0 +1,238 @@
+"""Fit heads on the looks of pictures: what the detectors with trained heads share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from unseen.checks import check_choice, check_int, check_real
+from unseen.detectors.images.inputs import labels_of, masks_of
+from unseen.detectors.images.looking import Seeing
+from unseen.errors import LabelError
+from unseen.nn.cue_heads import CueHeads, HeadOutputs
+from unseen.nn.deviation_training import REWEIGHTINGS, CueTraining, HeadSchedule, Known, Trained
+from unseen.nn.device import resolve_device
+from unseen.nn.fine_tuning import fine_tuned
+from unseen.nn.patches.head_inputs import bank_of, own_statistics, residual_statistics
+from unseen.nn.patches.look_inputs import LookInputs
+from unseen.nn.patches.pictures import SomePictures, as_source
+from unseen.nn.randomness import isolated_randomness
+from unseen.nn.synthetic import SyntheticAnomalies
+from unseen.nn.training import check_schedule
+from unseen.pixels import check_size, resize_mask
+from unseen.scoring.calibration import hold_back
+from unseen.types import BoolArray, FloatArray, Labels
+
+
+def check_head_parameters(owner: Any) -> None:
+    """Check the parameters of the training of heads.
+
+    Parameters
+    ----------
+    owner : detector
+        With the parameters of :class:`~unseen.detectors.images.multi_cue.MultiCue` that this reads.
+
+    Raises
+    ------
+    ParameterError
+        If one is out of range.
+    """
+    check_schedule(owner, epochs=owner.epochs, batch_size=owner.head_batch, lr=owner.lr)
+    check_int(owner, "epochs", owner.epochs, minimum=1)
+    check_int(owner, "synthetic", owner.synthetic, minimum=0)
+    check_choice(owner, "reweighting", owner.reweighting, REWEIGHTINGS)
+    check_real(owner, "weight_decay", owner.weight_decay, minimum=0)
+    check_real(owner, "margin", owner.margin, minimum=0, open_minimum=True)
+    check_real(owner, "alpha", owner.alpha)
+    check_real(owner, "reweighting_scale", owner.reweighting_scale, minimum=0, open_minimum=True)
+    check_real(owner, "burn_in", owner.burn_in, minimum=0, maximum=1)
+    check_real(owner, "real_share", owner.real_share, minimum=0, maximum=1)
+    check_real(owner, "top_share", owner.top_share, minimum=0, maximum=1, open_minimum=True)
+
+
+def schedule_of(owner: Any) -> HeadSchedule:
+    """Return the schedule that the parameters of a detector describe.
+
+    Parameters
+    ----------
+    owner : detector
+        As for :func:`check_head_parameters`.
+
+    Returns
+    -------
+    HeadSchedule
+    """
+    return HeadSchedule(
+        epochs=owner.epochs,
+        batch_size=owner.head_batch,
+        lr=owner.lr,
+        weight_decay=owner.weight_decay,
+        margin=owner.margin,
+        reweighting=owner.reweighting,
+        alpha=owner.alpha,
+        scale=owner.reweighting_scale,
+        burn_in=owner.burn_in,
+        real_share=owner.real_share,
+    )
+
+
+def domain_codes(labels: Labels) -> tuple[list[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
+    """Return the normals of each domain that has some, and which of them each picture is compared with.
+
+    Parameters
+    ----------
+    labels : Labels
+        Of the pictures of the fit.
+
+    Returns
+    -------
+    normals : list of int64 array
+        Rows of the normals of each domain; all normals last, for pictures of domains without.
+    codes : int64 array of shape (n_pictures,)
+        Place in that list for each picture.
+    """
+    names = [name for name in np.unique(labels.domains) if (labels.normal & (labels.domains == name)).any()]
+    groups = [np.flatnonzero(labels.normal & (labels.domains == name)) for name in names]
+    codes = np.full(len(labels), len(names), dtype=np.int64)
+    for code, name in enumerate(names):
+        codes[labels.domains == name] = code
+    return [*groups, np.flatnonzero(labels.normal)], codes
+
+
+def looks_of(owner: Any, V: FloatArray, labels: Labels) -> LookInputs:
+    """Return what the heads see; residuals are those to other pictures of the same domain.
+
+    Parameters
+    ----------
+    owner : detector
+        With ``inputs``, ``bank_size``, ``trimmed``, ``seed`` and ``device``; its ``residual_statistics_``
+        are set.
+    V : float array of shape (n_pictures, n_looks, channels + 2, height, width)
+        Patch features.
+    labels : Labels
+        Of the pictures.
+
+    Returns
+    -------
+    LookInputs
+    """
+    place = resolve_device(owner.device)
+    groups, codes = domain_codes(labels)
+    memories: list[dict[str, Tensor]] = []
+    for rows in groups[: max(1, int(codes.max()) + 1)]:
+        features = torch.from_numpy(np.ascontiguousarray(V[rows, 0, :-2]))
+        memory: dict[str, Any] = dict(own_statistics(features))
+        if owner.inputs != "features":
+            bank = bank_of(features, size=owner.bank_size, trimmed=owner.trimmed, seed=owner.seed)
+            memory |= bank
+            if not memories:
+                tensors = {name: torch.from_numpy(values) for name, values in bank.items()}
+                owner.residual_statistics_ = residual_statistics(features, **tensors)
+            memory |= owner.residual_statistics_
+        memories.append({name: torch.from_numpy(values).to(place) for name, values in memory.items()})
+    return LookInputs(V, memories, codes, labels.normal, kind=owner.inputs, device=place)
+
+
+def fit_heads(
+    owner: Any,
+    heads: CueHeads,
+    V: FloatArray,
+    labels: Labels,
+    judge: Callable[[HeadOutputs], Tensor],
+) -> Trained:
+    """Train heads on the looks of pictures.
+
+    Parameters
+    ----------
+    owner : detector
+        As for :func:`check_head_parameters` and :func:`looks_of`.
+    heads : CueHeads
+        Updated in place; left on the CPU in evaluation mode.
+    V : float array of shape (n_pictures, n_looks, channels + 2, height, width)
+        Patch features.
+    labels : Labels
+        Of the pictures.
+    judge : callable
+        Scores pictures from what the heads say.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    LabelError
+        If there is no anomaly to learn from, made up or labelled.
+    """
+    place = resolve_device(owner.device)
+    anomalous = np.flatnonzero(labels.anomaly)
+    made_up = V.shape[1] - 1
+    if made_up == 0 and len(anomalous) == 0:
+        raise LabelError(
+            f"{type(owner).__name__}: nothing to learn from; label some anomalies, or have some made up "
+            "with synthetic >= 1."
+        )
+    known = Known(looks_of(owner, V, labels), np.flatnonzero(labels.normal), anomalous, made_up)
+    training = CueTraining(
+        heads.to(place), known, schedule_of(owner), judge=judge, seed=owner.seed, place=place
+    )
+    trained = training.run(heads)
+    heads.cpu().eval().requires_grad_(False)
+    return trained
+
+
+def tuned_network(
+    owner: Any,
+    seeing: Seeing,
+    X: Any,
+    y: ArrayLike | None,
+    judge: Callable[[HeadOutputs], Tensor],
+    *,
+    kinds: ArrayLike | None,
+    domains: ArrayLike | None,
+    groups: ArrayLike | None,
+    masks: Sequence[BoolArray | None] | None,
+) -> nn.Module:
+    """Return the network of a backbone, trained with heads on the pictures of a fit that are not held back.
+
+    Parameters
+    ----------
+    owner : detector
+        As for :func:`check_head_parameters`, with ``head_width`` and ``synthetic_foreground``.
+    seeing : Seeing
+        With the backbone to start from.
+    X, y, kinds, domains, groups, masks
+        As for ``fit``.
+    judge : callable
+        Scores pictures from what the heads say.
+
+    Returns
+    -------
+    nn.Module
+    """
+    pictures = as_source(owner, X)
+    labels = labels_of(owner, X, len(pictures), y, kinds, domains, groups)
+    held = hold_back(labels, owner.calibration_fraction, owner.seed)
+    rows = np.flatnonzero(~held & (labels.normal | labels.anomaly))
+    size = check_size(owner, owner.image_size)
+    found = masks_of(X, masks, rows, labels.anomaly[rows])
+    make = SyntheticAnomalies(foreground=owner.synthetic_foreground) if owner.synthetic else None
+    with isolated_randomness(owner.seed):
+        return fine_tuned(
+            seeing.backbone,
+            SomePictures(pictures, rows),
+            [None if mask is None else resize_mask(mask, size) for mask in found],
+            labels.normal[rows],
+            heads=lambda channels: CueHeads(channels, width=owner.head_width, top_share=owner.top_share),
+            judge=judge,
+            schedule=schedule_of(owner),
+            size=size,
+            strides=tuple(owner.strides),
+            make=make,
+            seed=owner.seed,
+        )

@@ -1,0 +1,392 @@
+r"""Three cues of an anomaly, learned where some of the normal pictures are not normal.
+
+A. S. Das and M. Bhuyan, "Multi-Cue Anomaly Detection and Localization under Data Contamination". Heads over
+patch features F of a backbone say how far off each patch is (:math:`\psi`, eq. 2), how probable an anomaly is
+(p) and where it is (A). With :math:`s_\mathrm{dev}` and :math:`s_\mathrm{seg}` the means of the highest
+:math:`\rho` of :math:`\psi` and A, and :math:`s_\mathrm{ent} = \log(1 + H(p))`,
+
+.. math::
+    s = \big(\phi_d(s_\mathrm{dev})^{w_d}\, \phi_e(s_\mathrm{ent})^{w_e}\,
+        \phi_s(s_\mathrm{seg})^{w_s}\big)^{1 / (w_d + w_e + w_s)}
+
+(eq. 7 to 10; :mod:`unseen.nn.cues`). The heads are trained on the normals, on copies with made-up defects and
+on labelled anomalies, if there are any, by the soft deviation, cross-entropy and focal losses, with weights
+that turn away from pictures of large loss (:mod:`unseen.nn.deviation_training`).
+
+Score maps are the same fusion place by place, on one scale for all pictures: :math:`\psi` for
+:math:`s_\mathrm{dev}`, what the place adds to the log-odds for p, and A. ``localise`` gives the paper's
+gradient maps, whose scale is each picture's own (:mod:`unseen.nn.gradient_maps`).
+
+Differences to the paper, beside the backbone and the smaller schedule: features are brought to length 1 and
+standardised on the normals of the domain; a frozen backbone is the default; the weights are shared out among
+the pictures taken for normal only (``reweighting="all"`` is the paper's), since the others are known
+anomalies. ``fine_tune=True`` trains the backbone with heads first, and then the heads that are kept on it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from unseen.checks import check_choice, check_int, check_real
+from unseen.detectors.images.base import BaseImageDetector, Memory, Tensors
+from unseen.detectors.images.cue_explaining import ExplainsCues, SeenCues
+from unseen.detectors.images.doubting import DoubtsNormals
+from unseen.detectors.images.head_fitting import check_head_parameters, fit_heads, tuned_network
+from unseen.detectors.images.looking import Look, Seeing
+from unseen.detectors.images.made_up import made_up_looks
+from unseen.detectors.images.memories import on_device
+from unseen.errors import ParameterError
+from unseen.nn.backbones.differentiable import in_torch
+from unseen.nn.cue_heads import CueHeads, HeadOutputs
+from unseen.nn.cues import (
+    SCALINGS,
+    UNCERTAINTIES,
+    WEIGHTS,
+    entropy_cue,
+    fuse,
+    scaled_deviation,
+    scaled_uncertainty,
+)
+from unseen.nn.device import resolve_device
+from unseen.nn.fine_tuning import with_network
+from unseen.nn.losses.deviation import top_share_mean
+from unseen.nn.patches.head_inputs import INPUTS, bank_of, head_inputs, n_inputs, own_statistics
+from unseen.nn.randomness import isolated_randomness
+from unseen.pixels import Pixels, Size
+from unseen.types import BoolArray, FloatArray, Labels
+
+PUBLISHED: dict[str, Any] = {
+    "backbone": "microsoft/resnet-18",
+    "image_size": 256,
+    "strides": (8, 16, 32),
+    "fine_tune": True,
+    "epochs": 25,
+    "lr": 2e-4,
+    "reweighting": "all",
+    "uncertainty": "entropy",
+    "head_width": 64,
+}
+"""The paper's backbone and schedule, as parameters; meant for a GPU."""
+
+
+class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
+    """Deviation, uncertainty and segmentation cues, fused; trained under contamination.
+
+    Parameters
+    ----------
+    inputs : {"features", "residual", "both"}
+        What the heads see: the features (the paper), how they differ from the nearest patch of a bank of
+        normals, or both; see :mod:`unseen.nn.patches.head_inputs`.
+    bank_size : int
+        Patches drawn for the bank.
+    trimmed : float in [0, 1)
+        Share of the bank that is left out again, the patches most unlike those of other pictures.
+    synthetic : int
+        Copies with a made-up defect of each normal picture; 0: labelled anomalies only.
+    synthetic_foreground : {"all", "estimate"}
+        Whether made-up defects may lie anywhere, or on the part only.
+    epochs : int
+        Passes over the normals.
+    head_batch : int
+        Pictures a step, half of them normal.
+    lr : float
+        Learning rate of Adam.
+    weight_decay : float
+        Of Adam.
+    margin : float
+        γ: anomalies should deviate by so many deviations of the reference scores.
+    reweighting : {"normals", "all", "none"}
+        Whose losses decide how much they weigh.
+    alpha, reweighting_scale : float
+        α and λ of the weights.
+    burn_in : float in [0, 1]
+        Share of the steps before any weighting.
+    real_share : float in [0, 1]
+        Share of labelled ones among the anomalies of a batch.
+    head_width : int
+        Channels inside the segmentation head.
+    weights : tuple of three floats
+        w of deviation, uncertainty, segmentation.
+    uncertainty : {"probability", "entropy"}
+        Cue of the probability head: p, or the paper's log(1 + H(p)), which falls again for sure anomalies.
+    scaling : {"exponential", "ratio", "clipped"}
+        φ of the deviation, see :func:`unseen.nn.cues.scaled_deviation`.
+    fine_tune : bool
+        Whether the backbone is trained too, before the heads; slow without a GPU.
+    backbone : str
+        Name or folder of the backbone.
+    image_size : int or (int, int)
+        Pictures are brought to this size.
+    strides : tuple of int
+        Feature maps that are joined, on the grid of the finest.
+    pool : int, odd
+        Patch features are averaged over pool x pool neighbours first; 1: not.
+    top_share : float in (0, 1]
+        ρ: s_dev and s_seg are means over this share of the places.
+    smoothing : float >= 0
+        Standard deviation of the smoothing of maps, in pixels of a picture of 448 pixels.
+    batch_size : int
+        Pictures at once.
+    cache_dir : str or None
+        A folder where features are kept.
+    device : str
+        ``"auto"`` or a torch device.
+    calibration_fraction : float in [0, 0.9]
+        Share of the normals held back for calibration; 0: calibrated by leaving out of the memory. The heads
+        have learned from all normals then, which makes p-values of fresh normals too small: hold some back.
+    calibration_folds : int
+        Folds of the leaving out; 0: no calibration by it.
+    false_alarm_rate : float in (0, 1)
+        Share of normals that ``predict`` may flag.
+    normal : str or sequence of str
+        The kind name(s) that mean normal.
+    seed : int
+        Seed of every random choice.
+
+    Attributes
+    ----------
+    heads_ : nn.Module
+        The heads.
+    tuned_ : nn.Module or None
+        The backbone's network after fine-tuning.
+    history_ : dict of str to float64 array of shape (epochs,)
+        Losses of the heads.
+    doubts_ : float64 array of shape (n_normals,)
+        Mean of the fused score of each normal over the training; see ``suspects``.
+    doubted_rows_ : int64 array of shape (n_normals,)
+        Where these normals are among the pictures of the fit.
+    residual_statistics_ : dict
+        ``residual_centre`` and ``residual_scale``, float32 (channels + 1,); empty if no residuals are seen.
+    memory_ : dict
+        ``centre`` and ``scale``, float32 (channels,), of the features of the normals; where residuals are
+        seen also ``bank``, float32 (n_patches, channels).
+    """
+
+    uses_labels: ClassVar[bool] = True
+    reference_use: ClassVar[str] = (
+        "features are standardised on them and, where residuals are seen, compared with them; the heads stay"
+    )
+
+    heads_: nn.Module
+    tuned_: nn.Module | None
+    history_: dict[str, NDArray[np.float64]]
+    residual_statistics_: dict[str, NDArray[np.float32]]
+
+    def __init__(
+        self,
+        *,
+        inputs: str = "features",
+        bank_size: int = 2000,
+        trimmed: float = 0.15,
+        synthetic: int = 2,
+        synthetic_foreground: str = "all",
+        epochs: int = 10,
+        head_batch: int = 32,
+        lr: float = 3e-3,
+        weight_decay: float = 1e-5,
+        margin: float = 5.0,
+        reweighting: str = "normals",
+        alpha: float = 0.1,
+        reweighting_scale: float = 0.1,
+        burn_in: float = 0.06,
+        real_share: float = 0.3,
+        head_width: int = 32,
+        weights: Sequence[float] = WEIGHTS,
+        uncertainty: str = "probability",
+        scaling: str = "exponential",
+        fine_tune: bool = False,
+        backbone: str = "efficientnet-lite0",
+        image_size: Size = 256,
+        strides: Sequence[int] = (8, 16),
+        pool: int = 1,
+        top_share: float = 0.1,
+        smoothing: float = 4.0,
+        batch_size: int = 16,
+        cache_dir: str | None = None,
+        device: str = "auto",
+        calibration_fraction: float = 0.0,
+        calibration_folds: int = 8,
+        false_alarm_rate: float = 0.01,
+        normal: str | Sequence[str] = "normal",
+        seed: int = 0,
+    ) -> None:
+        self.inputs = inputs
+        self.bank_size = bank_size
+        self.trimmed = trimmed
+        self.synthetic = synthetic
+        self.synthetic_foreground = synthetic_foreground
+        self.epochs = epochs
+        self.head_batch = head_batch
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.margin = margin
+        self.reweighting = reweighting
+        self.alpha = alpha
+        self.reweighting_scale = reweighting_scale
+        self.burn_in = burn_in
+        self.real_share = real_share
+        self.head_width = head_width
+        self.weights = weights
+        self.uncertainty = uncertainty
+        self.scaling = scaling
+        self.fine_tune = fine_tune
+        self.backbone = backbone
+        self.image_size = image_size
+        self.strides = strides
+        self.pool = pool
+        self.top_share = top_share
+        self.smoothing = smoothing
+        self.batch_size = batch_size
+        self.cache_dir = cache_dir
+        self.device = device
+        self.calibration_fraction = calibration_fraction
+        self.calibration_folds = calibration_folds
+        self.false_alarm_rate = false_alarm_rate
+        self.normal = normal
+        self.seed = seed
+
+    def _check_parameters(self) -> None:
+        check_head_parameters(self)
+        check_choice(self, "inputs", self.inputs, INPUTS)
+        check_int(self, "bank_size", self.bank_size, minimum=1)
+        check_real(self, "trimmed", self.trimmed, minimum=0, maximum=1, open_maximum=True)
+        check_choice(self, "synthetic_foreground", self.synthetic_foreground, ("all", "estimate"))
+        check_int(self, "head_width", self.head_width, minimum=1)
+        check_choice(self, "uncertainty", self.uncertainty, UNCERTAINTIES)
+        check_choice(self, "scaling", self.scaling, SCALINGS)
+        if not isinstance(self.fine_tune, bool):
+            raise ParameterError(f"MultiCue: fine_tune must be True or False, got {self.fine_tune!r}.")
+        if not isinstance(self.weights, Sequence) or len(self.weights) != 3 or sum(self.weights) <= 0:
+            raise ParameterError("MultiCue: weights must be three numbers >= 0, not all 0.")
+        for weight in self.weights:
+            check_real(self, "weights", weight, minimum=0)
+
+    def _build_heads(self) -> nn.Module:
+        channels = n_inputs(self.inputs, self.n_features_in_)
+        return CueHeads(channels, width=self.head_width, top_share=self.top_share)
+
+    def _build_tuned(self) -> nn.Module:
+        network: nn.Module = copy.deepcopy(in_torch(super()._seeing().backbone).network)
+        return network
+
+    def _seeing(self) -> Seeing:
+        seeing = super()._seeing()
+        if self.tuned_ is None:
+            return seeing
+        return replace(seeing, tuned=with_network(seeing.backbone, self.tuned_))
+
+    # ---------------------------------------------------------------- training
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        kinds: ArrayLike | None = None,
+        domains: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        masks: Sequence[BoolArray | None] | None = None,
+    ) -> Self:
+        """Learn from normal pictures, some of which may not be, and from anomalies, made up and labelled.
+
+        Parameters
+        ----------
+        X : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
+            The pictures.
+        y, kinds, domains, groups : array-like of shape (n_pictures,) or None
+            As for every detector. None: as the ImageSet says; all normal, of one domain, if it is none.
+        masks : sequence of bool arrays of shape (height, width) or None
+            Where the defects of labelled anomalies are. None: as the ImageSet says.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If pictures, labels or parameters cannot be used.
+        """
+        self.tuned_ = None
+        known: dict[str, Any] = {"kinds": kinds, "domains": domains, "groups": groups, "masks": masks}
+        if self.fine_tune is True:
+            self._check_common_parameters()
+            self._check_parameters()
+            self.tuned_ = tuned_network(self, super()._seeing(), X, y, self._judge, **known)
+        return super().fit(X, y, **known)
+
+    def _judge(self, outputs: HeadOutputs) -> Tensor:
+        return self._fused(self._seen_by(outputs).cues)
+
+    def _further_looks(self, images: Pixels, normal: BoolArray) -> list[Look]:
+        return made_up_looks(
+            images, normal, count=self.synthetic, seed=self.seed, foreground=self.synthetic_foreground
+        )
+
+    def _fit(self, V: FloatArray, labels: Labels) -> None:
+        self.residual_statistics_ = {}
+        with isolated_randomness(self.seed):
+            heads = self._build_heads()
+        assert isinstance(heads, CueHeads)
+        trained = fit_heads(self, heads, V, labels, self._judge)
+        self.heads_, self.history_, self.doubts_ = heads, trained.history, trained.doubts
+
+    def _remember(self, V: FloatArray) -> Memory:
+        features = torch.from_numpy(np.ascontiguousarray(V[:, 0, :-2]))
+        memory: Memory = dict(own_statistics(features))
+        if self.inputs != "features":
+            found = bank_of(features, size=self.bank_size, trimmed=self.trimmed, seed=self.seed)
+            memory |= {"bank": found["bank"], **self.residual_statistics_}
+        return memory
+
+    # ---------------------------------------------------------------- scoring
+    def _outputs(self, features: Tensor, memory: Tensors) -> HeadOutputs:
+        outputs: HeadOutputs = self.heads_.to(features.device)(head_inputs(features, memory, self.inputs))
+        return outputs
+
+    def _seen_by(self, outputs: HeadOutputs) -> SeenCues:
+        """The cues of pictures and of their places."""
+        assert outputs.segmentation is not None
+        defect = torch.sigmoid(outputs.segmentation)
+        probability, local = outputs.probability, torch.sigmoid(outputs.evidence)
+        share = top_share_mean(defect, self.top_share)
+        uncertain = entropy_cue(probability) if self.uncertainty == "entropy" else probability
+        values = torch.stack([outputs.deviation, uncertain, share], dim=1)
+        cues = torch.stack(
+            [self._scaled(outputs.deviation), scaled_uncertainty(probability, self.uncertainty), share], dim=1
+        )
+        places = torch.stack(
+            [self._scaled(outputs.patches), scaled_uncertainty(local, self.uncertainty), defect], dim=1
+        )
+        return SeenCues(values, cues, places)
+
+    def _scaled(self, deviation: Tensor) -> Tensor:
+        return scaled_deviation(deviation, margin=self.margin, scaling=self.scaling)
+
+    def _fused(self, cues: Tensor) -> Tensor:
+        deviation, uncertainty, segmentation = (float(weight) for weight in self.weights)
+        return fuse(cues, (deviation, uncertainty, segmentation))
+
+    def _patch_scores(self, features: Tensor, memory: Tensors) -> Tensor:
+        return self._fused(self._seen_by(self._outputs(features, memory)).places)
+
+    def _scores_by(self, V: FloatArray, memory: Tensors) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        seen = self._look_at(V, memory)
+        scores, patches = self._fused(seen.cues), self._fused(seen.places)
+        return scores.double().cpu().numpy(), patches.float().cpu().numpy()
+
+    def _look_at(self, V: FloatArray, memory: Tensors) -> SeenCues:
+        features = torch.from_numpy(V[:, 0, :-2]).to(resolve_device(self.device))
+        with torch.inference_mode():
+            return self._seen_by(self._outputs(features, memory))
+
+    def _memory_of(self, domain: str) -> Tensors:
+        memory = self.domain_memories_.get(domain, self.memory_)
+        return on_device(memory, resolve_device(self.device))

@@ -1,0 +1,219 @@
+r"""What heads see of patch features: the features themselves, what sets them off from normal ones, or both.
+
+A patch :math:`z` is brought to length 1, :math:`u`. ``"features"`` are the channels of u, centred and scaled
+by the mean and the deviation over the normals of a domain. ``"residual"`` are :math:`|u - u^*|` for the
+nearest patch :math:`u^*` of a bank of normals, and its length, centred and scaled by their statistics over
+normals that are compared with the patches of *other* pictures. ``"both"`` joins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unseen.nn.patches.neighbours import nearest_by_cosine
+from unseen.nn.patches.robust_bank import cosine_to_others, robust_bank
+
+INPUTS = ("features", "residual", "both")
+
+_LEAST_SCALE = 1e-3
+_MOST_FOR_STATISTICS = 32
+_MARGIN = 1e-12
+
+
+def n_inputs(kind: str, channels: int) -> int:
+    """Return how many channels the heads see.
+
+    Parameters
+    ----------
+    kind : {"features", "residual", "both"}
+        What they see.
+    channels : int
+        Channels of the features.
+
+    Returns
+    -------
+    int
+    """
+    return {"features": channels, "residual": channels + 1, "both": 2 * channels + 1}[kind]
+
+
+def head_inputs(
+    features: Tensor, memory: Mapping[str, Tensor], kind: str, places: Tensor | None = None
+) -> Tensor:
+    """Return what the heads see; differentiable in the features.
+
+    Parameters
+    ----------
+    features : float tensor of shape (n, channels, height, width)
+        Of patches.
+    memory : mapping of str to tensor
+        ``centre``, ``scale`` and, where residuals are seen, ``bank``, ``residual_centre`` and
+        ``residual_scale``.
+    kind : {"features", "residual", "both"}
+        What they see.
+    places : int64 tensor of shape (n, height, width) or None
+        Where in the bank the nearest patches are, if that is known.
+
+    Returns
+    -------
+    float tensor of shape (n, n_inputs(kind, channels), height, width)
+    """
+    unit = F.normalize(features, dim=1)
+    parts = []
+    if kind != "residual":
+        parts.append(_scaled(unit, memory["centre"], memory["scale"]))
+    if kind != "features":
+        parts.append(
+            _scaled(
+                _residuals(unit, memory["bank"], places), memory["residual_centre"], memory["residual_scale"]
+            )
+        )
+    return torch.cat(parts, dim=1)
+
+
+def standardised(features: Tensor, memory: Mapping[str, Tensor]) -> Tensor:
+    """Return features as they are, their length too, centred and scaled.
+
+    Parameters
+    ----------
+    features : float tensor of shape (n, channels, height, width)
+        Of patches.
+    memory : mapping of str to tensor
+        ``centre`` and ``scale`` of :func:`raw_statistics`.
+
+    Returns
+    -------
+    float tensor of the same shape
+    """
+    return _scaled(features, memory["centre"], memory["scale"])
+
+
+def raw_statistics(features: Tensor) -> dict[str, NDArray[np.float32]]:
+    """Return ``centre`` and ``scale`` of the channels of normal patches as they are.
+
+    Parameters
+    ----------
+    features : float tensor of shape (n, channels, height, width)
+        Of normal pictures.
+
+    Returns
+    -------
+    dict of str to float32 array of shape (channels,)
+    """
+    return _statistics(features, "")
+
+
+def own_statistics(features: Tensor) -> dict[str, NDArray[np.float32]]:
+    """Return ``centre`` and ``scale`` of the channels of normal patches brought to length 1.
+
+    Parameters
+    ----------
+    features : float tensor of shape (n, channels, height, width)
+        Of normal pictures.
+
+    Returns
+    -------
+    dict of str to float32 array of shape (channels,)
+    """
+    return _statistics(F.normalize(features, dim=1), "")
+
+
+def bank_of(features: Tensor, *, size: int, trimmed: float, seed: int) -> dict[str, NDArray[np.generic]]:
+    """Return ``bank`` and ``owners``, patches of normal pictures that look like those of others.
+
+    Parameters
+    ----------
+    features : float tensor of shape (n_pictures, channels, height, width)
+        Of normal pictures.
+    size, trimmed
+        As for :func:`~unseen.nn.patches.robust_bank.robust_bank`.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    dict of str to array
+    """
+    patches = F.normalize(features, dim=1).flatten(2).transpose(1, 2)
+    draw = torch.Generator().manual_seed(seed)
+    found = robust_bank(patches, size=size, trimmed=trimmed, generator=draw)
+    return {"bank": found.patches.numpy(), "owners": found.owners.numpy()}
+
+
+def places_among_others(features: Tensor, bank: Tensor, owners: Tensor, asking: Tensor) -> Tensor:
+    """Return where in a bank the nearest patch of another picture is.
+
+    Parameters
+    ----------
+    features : float tensor of shape (n, channels, height, width)
+        Of pictures.
+    bank : float tensor of shape (n_bank, channels)
+        Of length 1.
+    owners : int64 tensor of shape (n_bank,)
+        Which picture each comes from.
+    asking : int64 tensor of shape (n,)
+        Which picture each is (or was made from); -1: none of them.
+
+    Returns
+    -------
+    int64 tensor of shape (n, height, width)
+    """
+    unit = F.normalize(features, dim=1).flatten(2)
+    found = [
+        cosine_to_others(picture.T, bank, owners, own)[1] for picture, own in zip(unit, asking, strict=True)
+    ]
+    return torch.stack(found).reshape(len(features), *features.shape[2:])
+
+
+def residual_statistics(features: Tensor, bank: Tensor, owners: Tensor) -> dict[str, NDArray[np.float32]]:
+    """Return ``residual_centre`` and ``residual_scale`` of normals compared with other pictures.
+
+    Parameters
+    ----------
+    features : float tensor of shape (n_pictures, channels, height, width)
+        Of the normal pictures that the bank is drawn from; evenly spread ones, 32 at most, are looked at.
+    bank : float tensor of shape (n_bank, channels)
+        Of length 1.
+    owners : int64 tensor of shape (n_bank,)
+        Which picture each comes from.
+
+    Returns
+    -------
+    dict of str to float32 array of shape (channels + 1,)
+    """
+    count = min(len(features), _MOST_FOR_STATISTICS)
+    some = torch.linspace(0, len(features) - 1, count).round().long()
+    places = places_among_others(features[some], bank, owners, some)
+    return _statistics(_residuals(F.normalize(features[some], dim=1), bank, places), "residual_")
+
+
+def _residuals(unit: Tensor, bank: Tensor, places: Tensor | None) -> Tensor:
+    """Absolute differences to the nearest patches, and their length as one channel more."""
+    n, channels, height, width = unit.shape
+    if places is None:
+        with torch.no_grad():
+            places = nearest_by_cosine(unit.permute(0, 2, 3, 1).reshape(-1, channels), bank).places
+    nearest = bank[places.flatten()].reshape(n, height, width, channels).permute(0, 3, 1, 2)
+    differences = unit - nearest
+    length = torch.sqrt(differences.square().sum(dim=1, keepdim=True) + _MARGIN)
+    return torch.cat([differences.abs(), length], dim=1)
+
+
+def _scaled(values: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+    return (values - centre[:, None, None]) / scale[:, None, None]
+
+
+def _statistics(values: Tensor, prefix: str) -> dict[str, NDArray[np.float32]]:
+    rows = values.transpose(0, 1).flatten(1)
+    scale = rows.std(dim=1, correction=0)
+    least = _LEAST_SCALE * scale.max().clamp(min=1e-6)
+    return {
+        f"{prefix}centre": rows.mean(dim=1).numpy(),
+        f"{prefix}scale": scale.clamp(min=float(least)).numpy(),
+    }

@@ -1,0 +1,91 @@
+"""Which training normals are believed to be anomalies: look at these first."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+FENCE = 1.5
+"""Interquartile ranges above the upper quartile."""
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Training normals, the most doubtful first.
+
+    Attributes
+    ----------
+    rows : int64 array of shape (n_normals,)
+        Their places among the rows or pictures of the fit.
+    doubts : float64 array of shape (n_normals,)
+        Falling; higher = less normal.
+    n_believed : int
+        So many of them, the first ones, are believed to be anomalies.
+    """
+
+    rows: NDArray[np.int64]
+    doubts: NDArray[np.float64]
+    n_believed: int
+
+    @property
+    def believed(self) -> NDArray[np.int64]:
+        """Places of those that are believed to be anomalies, shape (n_believed,)."""
+        return self.rows[: self.n_believed]
+
+    @classmethod
+    def of(cls, rows: NDArray[np.int64], doubts: NDArray[np.float64], *, fence: float = FENCE) -> Suspects:
+        """Rank training normals by their doubts.
+
+        Parameters
+        ----------
+        rows : int64 array of shape (n_normals,)
+            Their places.
+        doubts : float64 array of shape (n_normals,)
+            Higher = less normal.
+        fence : float >= 0
+            Those more than so many interquartile ranges above the upper quartile are believed anomalous.
+
+        Returns
+        -------
+        Suspects
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> found = Suspects.of(np.arange(6), np.array([0.1, 0.2, 0.1, 5.0, 0.2, 0.1]))
+        >>> found.believed.tolist()
+        [3]
+        """
+        order = np.argsort(-doubts, kind="stable")
+        first, third = np.quantile(doubts, [0.25, 0.75])
+        limit = third + fence * (third - first)
+        return cls(rows[order], doubts[order], int(np.sum(doubts > limit)))
+
+    def write(self, path: str | Path, names: Sequence[str] | None = None) -> Path:
+        """Write the ranking to a CSV file: rank, row, name, doubt, believed.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; it is replaced.
+        names : sequence of str or None
+            Name of each row of the fit, such as its file. None: that column stays empty.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
+        target = Path(path)
+        with target.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["rank", "row", "name", "doubt", "believed"])
+            for rank, (row, doubt) in enumerate(zip(self.rows.tolist(), self.doubts.tolist(), strict=True)):
+                name = "" if names is None else names[row]
+                writer.writerow([rank + 1, row, name, f"{doubt:.6g}", int(rank < self.n_believed)])
+        return target
