@@ -64,7 +64,11 @@ PUBLIC: dict[str, list[str]] = {
         "VAE",
     ],
     "unseen.detectors.images": [
+        "AdaptiveDeviation",
         "BaseImageDetector",
+        "CueExplanation",
+        "LatentOutlierExposure",
+        "MultiCue",
         "NearestNeighbourPatches",
         "PCAResidual",
         "PaDiM",

@@ -16,7 +16,10 @@ from unseen.detectors.baselines.mtl_red import MTLRED
 from unseen.detectors.baselines.odin import ODIN
 from unseen.detectors.baselines.res_ad import ResAD
 from unseen.detectors.baselines.vae import VAE
+from unseen.detectors.images.adaptive_deviation import AdaptiveDeviation
 from unseen.detectors.images.base import BaseImageDetector
+from unseen.detectors.images.latent_outlier_exposure import LatentOutlierExposure
+from unseen.detectors.images.multi_cue import MultiCue
 from unseen.detectors.images.nearest_neighbour_patches import NearestNeighbourPatches
 from unseen.detectors.images.padim import PaDiM
 from unseen.detectors.images.patch_core import PatchCore
@@ -48,6 +51,9 @@ IMAGE_DETECTORS: dict[str, type[BaseImageDetector]] = {
     "patchcore": PatchCore,
     "padim": PaDiM,
     "value-order": ValueOrder,
+    "multi-cue": MultiCue,
+    "adaptive-deviation": AdaptiveDeviation,
+    "latent-outlier-exposure": LatentOutlierExposure,
     "spade": Spade,
     "pca-residual": PCAResidual,
 }

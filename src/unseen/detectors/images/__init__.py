@@ -1,6 +1,10 @@
 """Detectors of pictures: one method, one file; ``unseen.detectors.catalogue.IMAGE_DETECTORS`` names them."""
 
+from unseen.detectors.images.adaptive_deviation import AdaptiveDeviation
 from unseen.detectors.images.base import BaseImageDetector
+from unseen.detectors.images.cue_explaining import CueExplanation
+from unseen.detectors.images.latent_outlier_exposure import LatentOutlierExposure
+from unseen.detectors.images.multi_cue import MultiCue
 from unseen.detectors.images.nearest_neighbour_patches import NearestNeighbourPatches
 from unseen.detectors.images.padim import PaDiM
 from unseen.detectors.images.patch_core import PatchCore
@@ -9,7 +13,11 @@ from unseen.detectors.images.spade import Spade
 from unseen.detectors.images.value_order import ValueOrder
 
 __all__ = [
+    "AdaptiveDeviation",
     "BaseImageDetector",
+    "CueExplanation",
+    "LatentOutlierExposure",
+    "MultiCue",
     "NearestNeighbourPatches",
     "PCAResidual",
     "PaDiM",
