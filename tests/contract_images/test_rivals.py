@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from unseen.detectors.images import NearestNeighbourPatches, PaDiM, PatchCore, PCAResidual, Spade
+from unseen.detectors.images import (
+    NearestNeighbourPatches,
+    PaDiM,
+    PatchCore,
+    PCAResidual,
+    Spade,
+    nearest_neighbour_patches,
+)
 from unseen.detectors.images.looking import rotated
 from unseen.errors import ParameterError
 from unseen.nn.backbones import extract, patch_grid
 from unseen.nn.synthetic import estimate_foreground
+from unseen.persistence import load, save
 
 from .conftest import SHARED, averages, draw
 
@@ -37,6 +45,24 @@ def test_nearest_neighbours_are_those_of_all_pairs():
     residuals = np.linalg.norm(queries - bank[cosines.argmax(axis=2)], axis=2)
     of_norm = NearestNeighbourPatches(score="residual-norm", **SHARED).fit(world.X[:3])
     np.testing.assert_allclose(of_norm.decision_function(world.X[3:]), highest(residuals), rtol=1e-3)
+
+
+@pytest.mark.parametrize("score", ["cosine", "residual-norm"])
+def test_two_stages_give_the_exact_scores_of_pictures(score, monkeypatch, tmp_path):
+    monkeypatch.setattr(nearest_neighbour_patches, "_SMALL_BANK", 100)
+    world = draw(1, 8, 6)
+    exact = NearestNeighbourPatches(score=score, search="exact", **SHARED).fit(world.X[:4])
+    staged = NearestNeighbourPatches(score=score, **SHARED).fit(world.X[:4])
+    assert "centres" not in exact.memory_
+    assert len(staged.memory_["starts"]) == len(staged.memory_["centres"]) + 1
+    # with 64 patches a picture all of them are candidates
+    expected, maps = exact.score_and_explain(world.X)
+    scores, staged_maps = staged.score_and_explain(world.X)
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
+    assert not np.allclose(staged_maps, maps)
+    assert np.corrcoef(staged_maps.ravel(), maps.ravel())[0, 1] > 0.9
+    loaded = load(save(staged, tmp_path / "model"))
+    np.testing.assert_array_equal(loaded.decision_function(world.X), scores)
 
 
 def test_turned_references_know_turned_parts():
@@ -174,6 +200,7 @@ def test_pictures_without_any_difference_can_be_learned():
         (NearestNeighbourPatches, {"score": "value"}),
         (NearestNeighbourPatches, {"thinning": "none"}),
         (NearestNeighbourPatches, {"max_patches": 0}),
+        (NearestNeighbourPatches, {"search": "some"}),
         (NearestNeighbourPatches, {"rotations": 0}),
         (NearestNeighbourPatches, {"foreground": "part"}),
         (PatchCore, {"coreset_share": 0.0}),

@@ -27,7 +27,13 @@ from torch import Tensor
 
 from unseen.checks import check_choice, check_int
 from unseen.detectors.images.base import FOREGROUND_SHARE, BaseImageDetector, Memory, Tensors
-from unseen.nn.patches import divide, greedy_k_centre, nearest_by_cosine, nearest_in_cells
+from unseen.nn.patches import (
+    divide,
+    greedy_k_centre,
+    largest_cosine,
+    nearest_by_cosine,
+    nearest_in_cells,
+)
 from unseen.nn.patches.maps import top_count
 from unseen.nn.patches.turns import useful_looks
 from unseen.pixels import Size
@@ -38,7 +44,7 @@ THINNINGS = ("random", "coreset")
 SEARCHES = ("two-stage", "exact")
 
 _SMALL_BANK = 1024
-_CELLS = {"cosine": 2.8, "residual-norm": 0.7}
+_CELLS = {"cosine": 1.4, "residual-norm": 0.7}
 """Cells over the root of the number of patches."""
 
 _LEAST_CANDIDATES = 64
@@ -211,7 +217,7 @@ class NearestNeighbourPatches(BaseImageDetector):
         if "centres" not in memory:
             scores = self._exactly(queries, memory)
         elif self.score == "cosine":
-            scores = 1 - nearest_by_cosine(queries, F.normalize(memory["centres"], dim=1)).values
+            scores = 1 - largest_cosine(queries, F.normalize(memory["centres"], dim=1))
         else:
             found = nearest_in_cells(queries, memory["bank"], memory["centres"], memory["starts"])
             scores = self._lengths(queries, found.places, memory)

@@ -27,8 +27,24 @@ def top_mean(patch_scores: Tensor, share: float) -> Tensor:
     float tensor of shape (n,)
     """
     flat = patch_scores.flatten(1)
-    count = max(1, math.floor(share * flat.shape[1] + 0.5))
-    return flat.topk(count, dim=1).values.mean(dim=1)
+    return flat.topk(top_count(flat.shape[1], share), dim=1).values.mean(dim=1)
+
+
+def top_count(n_patches: int, share: float) -> int:
+    """Return how many patches a share of them is.
+
+    Parameters
+    ----------
+    n_patches : int
+        Patches of a picture.
+    share : float in [0, 1]
+        Share that counts.
+
+    Returns
+    -------
+    int >= 1
+    """
+    return max(1, math.floor(share * n_patches + 0.5))
 
 
 def score_images(patch_scores: Tensor, size: tuple[int, int], sigma: float) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 _BANK_ROWS = 1024
 _QUERY_ROWS = 256
 _DEVICE_CELLS = 8_000_000
+_LEAST_LENGTH = 1e-12
 
 
 class Neighbours(NamedTuple):
@@ -47,6 +48,27 @@ def nearest_by_cosine(queries: Tensor, bank: Tensor) -> Neighbours:
     return Neighbours(found.values.clamp(-1.0, 1.0), found.places)
 
 
+def largest_cosine(queries: Tensor, bank: Tensor) -> Tensor:
+    """Return the largest cosine of each query to a small bank; faster than where it is.
+
+    Parameters
+    ----------
+    queries : float tensor of shape (n_queries, channels)
+        Of any length.
+    bank : float tensor of shape (n_bank, channels)
+        Rows of length 1.
+
+    Returns
+    -------
+    float tensor of shape (n_queries,)
+        In [-1, 1].
+    """
+    rows = max(1, _BANK_ROWS * _QUERY_ROWS // len(bank))
+    found = torch.cat([(block @ bank.T).amax(dim=1) for block in torch.split(queries, rows)])
+    lengths: Tensor = torch.linalg.vector_norm(queries, dim=1).clamp_min(_LEAST_LENGTH)
+    return torch.clamp(found / lengths, -1.0, 1.0)
+
+
 def nearest_by_distance(queries: Tensor, bank: Tensor) -> Neighbours:
     """Return the smallest Euclidean distance of each query to a bank and where it is.
 
@@ -62,8 +84,25 @@ def nearest_by_distance(queries: Tensor, bank: Tensor) -> Neighbours:
     Neighbours
         ``values`` >= 0, computed by differences, so that equal patches are at exactly 0.
     """
-    places = _largest(queries, bank, bank.square().sum(dim=1) / -2).places
+    places = nearest_place(queries, bank)
     return Neighbours(torch.linalg.vector_norm(queries - bank[places], dim=1), places)
+
+
+def nearest_place(queries: Tensor, bank: Tensor) -> Tensor:
+    """Return the row of the bank at the smallest Euclidean distance to each query.
+
+    Parameters
+    ----------
+    queries : float tensor of shape (n_queries, channels)
+        Patches.
+    bank : float tensor of shape (n_bank, channels)
+        Patches.
+
+    Returns
+    -------
+    int64 tensor of shape (n_queries,)
+    """
+    return _largest(queries, bank, bank.square().sum(dim=1) / -2).places
 
 
 def _largest(queries: Tensor, bank: Tensor, offsets: Tensor) -> Neighbours:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -69,7 +70,12 @@ def value_component(residuals: Tensor, *, sorting: bool = True) -> Tensor:
     -------
     float tensor of shape (n, channels)
     """
-    return residuals.sort(dim=1, descending=True).values if sorting else residuals
+    if not sorting:
+        return residuals
+    if residuals.requires_grad or residuals.device.type != "cpu":
+        return residuals.sort(dim=1, descending=True).values
+    rising = torch.from_numpy(np.sort(residuals.numpy(), axis=1))  # many times as fast as torch's
+    return rising.flip(1)
 
 
 def compare_with_normal(queries: Tensor, bank: Tensor) -> tuple[Tensor, Tensor]:

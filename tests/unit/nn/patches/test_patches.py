@@ -9,10 +9,13 @@ from scipy import ndimage
 
 from unseen.errors import InputError
 from unseen.nn.patches import (
+    divide,
     gaussian_smoothing,
     greedy_k_centre,
+    largest_cosine,
     nearest_by_cosine,
     nearest_by_distance,
+    nearest_in_cells,
     score_images,
     top_mean,
 )
@@ -42,6 +45,34 @@ def test_neighbours_do_not_depend_on_blocks():
     torch.testing.assert_close(cosines.gather(1, found.places[:, None])[:, 0], cosines.amax(dim=1))
     twice = torch.cat([bank, bank])
     assert nearest_by_cosine(queries, twice).places.max() < len(bank)
+
+
+def test_cells_divide_a_bank_and_hold_the_nearest_of_their_own():
+    bank = torch.nn.functional.normalize(points(500, 6), dim=1)
+    cells = divide(bank, 9, generator=torch.Generator().manual_seed(0))
+    assert sorted(cells.order.tolist()) == list(range(500))
+    assert cells.starts[0] == 0
+    assert cells.starts[-1] == 500
+    assert (cells.starts.diff() > 0).all()
+    ordered, queries = bank[cells.order], 3 * points(80, 6, seed=1)
+    found = nearest_in_cells(queries, ordered, cells.centres, cells.starts)
+    unit = torch.nn.functional.normalize(queries, dim=1)
+    own = torch.cdist(unit, cells.centres).argmin(dim=1)
+    for row in range(80):
+        members = slice(int(cells.starts[own[row]]), int(cells.starts[own[row] + 1]))
+        cosines = ordered[members] @ unit[row]
+        assert found.places[row] == int(cosines.argmax()) + members.start
+        torch.testing.assert_close(found.values[row], cosines.max())
+    exact = nearest_by_cosine(queries, bank).values
+    assert (found.values <= exact + 1e-6).all()
+    assert (found.values >= exact - 1e-6).float().mean() > 0.5
+    torch.testing.assert_close(largest_cosine(queries, bank), exact)
+
+
+def test_equal_patches_are_one_cell():
+    cells = divide(torch.ones(40, 3), 5, generator=torch.Generator().manual_seed(0))
+    assert len(cells.centres) == 1
+    assert cells.starts.tolist() == [0, 40]
 
 
 @pytest.mark.parametrize("n_kept", [1, 2, 7, 300, 1500])
