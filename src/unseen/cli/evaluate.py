@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for results and report.html.")],
-    file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="Table file, folder or glob with labelled rows.")
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE]...", help="Table file, folder or glob with labelled rows; or folders of pictures."
+        ),
     ] = None,
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="A public data set by name instead of FILE; with --root.")
@@ -84,6 +88,19 @@ def evaluate(
         int | None, typer.Option("--max-normals", min=1, help="Most normals to train on.")
     ] = None,
     false_alarm_rate: options.FalseAlarmRate = 0.01,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", help="Pictures: train on this folder, judge on the others; repeatable."),
+    ] = None,
+    textures: Annotated[
+        Path | None,
+        typer.Option("--textures", "--dtd", help="Pictures: folder of textures for synthetic defects."),
+    ] = None,
+    image_size: options.ImageSize = 256,
+    layout: options.Layout = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Pictures: keep features here, for further runs.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Worker processes; one a core.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do not go on from an earlier run in DIR.")] = False,
     as_json: options.AsJson = False,
@@ -95,7 +112,15 @@ def evaluate(
     from unseen.cli.trial_progress import trial_progress
     from unseen.evaluation import Settings
     from unseen.evaluation import evaluate as run
+    from unseen.pipeline import holds_pictures
 
+    if any(holds_pictures(item) for item in files or ()):
+        from unseen.cli.evaluate_images import evaluate_folders
+
+        results = evaluate_folders(context, files or [], out)
+        finish(results, out, as_json=as_json)
+        return
+    file = options.one_table(context, files)
     roles = options.column_roles(
         kind=kind_column,
         normal=normal,

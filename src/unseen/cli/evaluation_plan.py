@@ -134,15 +134,34 @@ def make_detectors(
     """
     from unseen.cli.detector_options import build_detector, check_detector_names
     from unseen.detectors import DETECTORS
-    from unseen.errors import ParameterError
 
     chosen = list(DETECTORS) if names.strip() == "all" else check_detector_names(options.names(names))
+    own = settings_of(chosen, settings)
+    return {
+        name: build_detector(name, texts, view=view, n_references=n_references) for name, texts in own.items()
+    }
+
+
+def settings_of(chosen: Sequence[str], settings: Sequence[str]) -> dict[str, list[str]]:
+    """Return the ``key=value`` texts of each detector, or raise ParameterError.
+
+    Parameters
+    ----------
+    chosen : sequence of str
+        Names of the detectors.
+    settings : sequence of str
+        ``detector.key=value`` texts.
+
+    Returns
+    -------
+    dict of str to list of str
+    """
+    from unseen.errors import ParameterError
+
     own: dict[str, list[str]] = {name: [] for name in chosen}
     for text in settings:
         name, found, rest = text.partition(".")
         if not found or name not in own:
             raise ParameterError(f"--set {text}: write detector.key=value with one of {', '.join(chosen)}.")
         own[name].append(rest)
-    return {
-        name: build_detector(name, texts, view=view, n_references=n_references) for name, texts in own.items()
-    }
+    return own

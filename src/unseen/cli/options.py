@@ -81,6 +81,36 @@ def given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name not in ("DEFAULT", "DEFAULT_MAP")
 
 
+OF_PICTURES_TO_EVALUATE = ("source", "textures", "image_size", "layout", "cache")
+
+
+def one_table(context: typer.Context, files: Sequence[str] | None) -> str | None:
+    """Return the one FILE of an evaluation of tables, or raise ParameterError.
+
+    Parameters
+    ----------
+    context : typer.Context
+        Of the command; options of pictures must not be given.
+    files : sequence of str or None
+        The arguments.
+
+    Returns
+    -------
+    str or None
+        None if there is none.
+    """
+    from unseen.errors import ParameterError
+
+    if files and len(files) > 1:
+        raise ParameterError(
+            f"give one FILE, got {len(files)}; several tables are one folder or a glob in quotes."
+        )
+    refuse_given(
+        context, OF_PICTURES_TO_EVALUATE, f"{files[0] if files else 'this'} is no folder of pictures"
+    )
+    return files[0] if files else None
+
+
 def names(text: str) -> tuple[str, ...]:
     """Split a comma-separated list, leaving empty parts out."""
     return tuple(part.strip() for part in text.split(",") if part.strip())

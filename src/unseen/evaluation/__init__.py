@@ -6,6 +6,8 @@
 """
 
 from unseen.evaluation.engine import SplitMaker, evaluate
+from unseen.evaluation.image_engine import evaluate_images
+from unseen.evaluation.image_splits import ImageProtocol
 from unseen.evaluation.material import Material, gather
 from unseen.evaluation.parts import Part, read_part
 from unseen.evaluation.progress import Progress
@@ -13,6 +15,7 @@ from unseen.evaluation.results import ResultRow, Results
 from unseen.evaluation.settings import Settings
 
 __all__ = [
+    "ImageProtocol",
     "Material",
     "Part",
     "Progress",
@@ -21,6 +24,7 @@ __all__ = [
     "Settings",
     "SplitMaker",
     "evaluate",
+    "evaluate_images",
     "gather",
     "read_part",
 ]

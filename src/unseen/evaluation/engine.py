@@ -129,11 +129,11 @@ def evaluate(
     with work_folder(out) as folder:
         failures = _run(plan, to_do, folder, _worker_count(jobs), progress)
     if failures:
-        raise _error(failures, len(plan.trials))
+        raise error_of(failures, len(plan.trials))
     results = Results(
-        dataset={**describe(plan.material, plan.fingerprint), **_plain_object(dataset or {})},
-        rows=[row for trial in plan.trials for row in _rows(plan.parts, trial)],
-        run=_run_facts(
+        dataset={**describe(plan.material, plan.fingerprint), **plain_object(dataset or {})},
+        rows=[row for trial in plan.trials for row in rows_of(plan.parts, trial)],
+        run=run_facts(
             detectors, settings, command, time.perf_counter() - start, len(plan.trials) - len(to_do)
         ),
     )
@@ -154,7 +154,7 @@ def _plan(
     if len(made) == 0:
         raise ParameterError("evaluate: splits must hold at least one split, got none.")
     digest = fingerprint(material)
-    trials = plan_trials(detectors, made, settings, fingerprint=digest, version=_version("unseen"))
+    trials = plan_trials(detectors, made, settings, fingerprint=digest, version=version_of("unseen"))
     return _Plan(material, digest, trials, settings, parts)
 
 
@@ -213,7 +213,20 @@ def _outcomes(
         ) from error
 
 
-def _rows(parts: Path, trial: Trial) -> list[ResultRow]:
+def rows_of(parts: Path, trial: Trial) -> list[ResultRow]:
+    """Return the rows of a trial that has been run, or raise EvaluationError if its files are gone.
+
+    Parameters
+    ----------
+    parts : Path
+        Folder of the parts.
+    trial : Trial
+        The trial.
+
+    Returns
+    -------
+    list of ResultRow
+    """
     rows = finished_rows(parts, trial.key)
     if rows is None:
         raise EvaluationError(
@@ -222,7 +235,21 @@ def _rows(parts: Path, trial: Trial) -> list[ResultRow]:
     return rows
 
 
-def _error(failures: Sequence[Outcome], n_trials: int) -> InputError | EvaluationError:
+def error_of(failures: Sequence[Outcome], n_trials: int) -> InputError | EvaluationError:
+    """Return the error that stands for some failed trials.
+
+    Parameters
+    ----------
+    failures : sequence of Outcome
+        At least one.
+    n_trials : int
+        How many trials there were.
+
+    Returns
+    -------
+    InputError or EvaluationError
+        An InputError if what was given is to blame for the first of them.
+    """
     first = failures[0]
     message = f"{first.name}: {first.error}"
     if len(failures) > 1:
@@ -251,20 +278,39 @@ def _check_detectors(detectors: Mapping[str, BaseDetector]) -> None:
             )
 
 
-def _run_facts(
+def run_facts(
     detectors: Mapping[str, BaseDetector],
     settings: Settings,
     command: str | None,
     seconds: float,
     n_kept: int,
 ) -> dict[str, Json]:
+    """Return what the results say about a run.
+
+    Parameters
+    ----------
+    detectors : mapping of str to BaseDetector
+        What was run.
+    settings : Settings
+        How.
+    command : str or None
+        The command to state. None: the command line of this process.
+    seconds : float
+        Wall time.
+    n_kept : int
+        Trials that an earlier run had finished.
+
+    Returns
+    -------
+    dict
+    """
     facts = {
         "command": command if command is not None else shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": seconds,
         "trials_kept_from_earlier_runs": n_kept,
         "versions": {"python": platform.python_version()}
-        | {name: _version(name) for name in _NAMED_VERSIONS},
+        | {name: version_of(name) for name in _NAMED_VERSIONS},
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "settings": asdict(settings),
@@ -282,14 +328,16 @@ def _run_facts(
             for name, detector in detectors.items()
         },
     }
-    return _plain_object(facts)
+    return plain_object(facts)
 
 
-def _plain_object(values: Mapping[str, Any]) -> dict[str, Json]:
+def plain_object(values: Mapping[str, Any]) -> dict[str, Json]:
+    """Return a mapping as a JSON object; see :func:`unseen.evaluation.files.plain`."""
     return {str(name): plain(value) for name, value in values.items()}
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """Return the version of an installed package, or "unknown"."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from unseen.errors import ReadError
 from unseen.evaluation.files import read_json, write_json
+from unseen.evaluation.gallery import GalleryPicture, unpack_pictures
 from unseen.evaluation.measure import ScoredTrial
 from unseen.evaluation.results import ResultRow
 from unseen.evaluation.trials import PART_SCHEMA, Trial
@@ -66,6 +67,8 @@ class Part:
         Latent positions of a sample of the test rows, if the detector has a latent space.
     latent_rows : int64 array of shape (n_sample,) or None
         Which test rows those are.
+    pictures : tuple of GalleryPicture
+        A few test pictures; empty for tables.
     """
 
     detector: str
@@ -86,6 +89,7 @@ class Part:
     stage2_scores: NDArray[np.float64] | None
     latent: NDArray[np.float32] | None
     latent_rows: NDArray[np.int64] | None
+    pictures: tuple[GalleryPicture, ...] = ()
 
     @property
     def normal(self) -> BoolArray:
@@ -134,7 +138,7 @@ def write_part(
         Of the whole table.
     pictures : mapping of str to array
         What only some detectors have: ``stage1_scores``, ``stage2_scores``, ``latent``,
-        ``latent_rows``.
+        ``latent_rows``, and what :func:`unseen.evaluation.gallery.pack_pictures` gives.
     """
     test = trial.split.test
     names, codes = np.unique(labels.kinds[test], return_inverse=True)
@@ -243,6 +247,7 @@ def _part(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Part:
         stage2_scores=arrays.get("stage2_scores"),
         latent=arrays.get("latent"),
         latent_rows=arrays.get("latent_rows"),
+        pictures=tuple(unpack_pictures(arrays)),
     )
 
 

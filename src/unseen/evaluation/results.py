@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 import polars as pl
 
@@ -78,6 +78,12 @@ class ResultRow(TypedDict):
         Rows fitted on, and test rows of the split.
     part : str
         Name of the files under ``parts/`` that hold the scores.
+    category : str
+        Pictures only: the category that was judged.
+    f1_max : float
+        Pictures only: largest F1 of the picture scores at any threshold.
+    pixel_auroc, pixel_f1_max, pro : float or None
+        Pictures only: how well maps show the defects, against their masks; None without masks.
     """
 
     detector: str
@@ -108,6 +114,11 @@ class ResultRow(TypedDict):
     n_fit: int
     n_scored: int
     part: str
+    category: NotRequired[str]
+    f1_max: NotRequired[float]
+    pixel_auroc: NotRequired[float | None]
+    pixel_f1_max: NotRequired[float | None]
+    pro: NotRequired[float | None]
 
 
 @dataclass(frozen=True)

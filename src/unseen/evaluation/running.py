@@ -255,7 +255,7 @@ def run_job(job: Job, data: Prepared, labels: Labels, settings: Settings, parts:
     try:
         fitted = fit_detector(first.detector, first.split, data, labels, settings)
     except Exception as error:  # raised again by evaluate, with the trial's name
-        return [_failure(trial.key, trial.name, error, start) for trial in job.trials]
+        return [failure_of(trial.key, trial.name, error, start) for trial in job.trials]
     memory = ScoreMemory(data, labels)
     outcomes = []
     for trial in job.trials:
@@ -263,7 +263,7 @@ def run_job(job: Job, data: Prepared, labels: Labels, settings: Settings, parts:
             _finish_trial(trial, fitted, memory, data, labels, settings, parts)
             outcomes.append(Outcome(trial.key, trial.name, time.perf_counter() - start))
         except Exception as error:  # raised again by evaluate, with the trial's name
-            outcomes.append(_failure(trial.key, trial.name, error, start))
+            outcomes.append(failure_of(trial.key, trial.name, error, start))
         start = time.perf_counter()
     return outcomes
 
@@ -335,7 +335,22 @@ def _sample_of_each_kind(split: Split, labels: Labels, n_rows: int) -> NDArray[n
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
-def _failure(key: str, name: str, error: Exception, start: float) -> Outcome:
+def failure_of(key: str, name: str, error: Exception, start: float) -> Outcome:
+    """Return the outcome of a trial that an exception ended.
+
+    Parameters
+    ----------
+    key, name : str
+        Of the trial.
+    error : Exception
+        What was raised.
+    start : float
+        When the trial began, as ``time.perf_counter`` told.
+
+    Returns
+    -------
+    Outcome
+    """
     message = " ".join(str(error).split()) or type(error).__name__
     known = isinstance(error, InputError)
     return Outcome(

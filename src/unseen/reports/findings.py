@@ -21,7 +21,7 @@ class Tile:
     remark: str
 
 
-def headline(entries: Sequence[Entry], drift: Sequence[DriftLine]) -> str:
+def headline(entries: Sequence[Entry], drift: Sequence[DriftLine], unit: str = "rows") -> str:
     """Return what to expect of the best detector, in sentences a person can act on.
 
     Parameters
@@ -30,6 +30,8 @@ def headline(entries: Sequence[Entry], drift: Sequence[DriftLine]) -> str:
         Detectors in their settings.
     drift : sequence of DriftLine
         What is known about false alarms.
+    unit : str
+        What was scored, in the plural.
 
     Returns
     -------
@@ -49,7 +51,7 @@ def headline(entries: Sequence[Entry], drift: Sequence[DriftLine]) -> str:
     sentence = (
         f"Expect {best.label} to catch kinds nobody labelled at an AUROC of {wording.score(mean)}{low}. "
     )
-    return sentence + _at_threshold(best, drift)
+    return sentence + _at_threshold(best, drift, unit)
 
 
 def caution(entries: Sequence[Entry]) -> str:
@@ -63,7 +65,7 @@ def caution(entries: Sequence[Entry]) -> str:
     )
 
 
-def tiles(entries: Sequence[Entry], drift: Sequence[DriftLine]) -> list[Tile]:
+def tiles(entries: Sequence[Entry], drift: Sequence[DriftLine], unit: str = "rows") -> list[Tile]:
     """Return the key figures of the best detector.
 
     Parameters
@@ -72,6 +74,8 @@ def tiles(entries: Sequence[Entry], drift: Sequence[DriftLine]) -> list[Tile]:
         Detectors in their settings.
     drift : sequence of DriftLine
         What is known about false alarms.
+    unit : str
+        What was scored, in the plural.
 
     Returns
     -------
@@ -96,7 +100,7 @@ def tiles(entries: Sequence[Entry], drift: Sequence[DriftLine]) -> list[Tile]:
         found.append(
             Tile(
                 wording.percent(recall),
-                "of such rows flagged",
+                f"of such {unit} flagged",
                 f"threshold set for {wording.percent(asked)} false alarms",
             )
         )
@@ -130,14 +134,13 @@ def cost_of_being_unseen(entries: Sequence[Entry], results: Results) -> str:
     )
 
 
-def _at_threshold(best: Entry, drift: Sequence[DriftLine]) -> str:
+def _at_threshold(best: Entry, drift: Sequence[DriftLine], unit: str) -> str:
     recall = best.mean_over_kinds("held-out", "recall_at_false_alarm_rate")
     if math.isnan(recall):
         return ""
     asked = wording.percent(best.rows[0]["false_alarm_rate"])
-    text = (
-        f"With the threshold set for {asked} false alarms, it flags {wording.percent(recall)} of their rows"
-    )
+    share = wording.percent(recall)
+    text = f"With the threshold set for {asked} false alarms, it flags {share} of their {unit}"
     mine = next((line for line in drift if line.entry == best.label), None)
     if mine is None:
         return text + "."

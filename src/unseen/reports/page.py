@@ -23,6 +23,7 @@ from unseen.reports.figures.p_values import uniformity
 from unseen.reports.figures.ranking import curves_of_kinds
 from unseen.reports.figures.scores import score_histograms, stage_histograms
 from unseen.reports.figures.trend import trends
+from unseen.reports.galleries import galleries, is_of_pictures, pixel_tables
 
 REPORT = "report.html"
 """Name of the page, beside the results."""
@@ -95,6 +96,7 @@ def render(results: Results, parts: Path) -> str:
         **_texts(results, entries, drift),
         **_tables(results, entries, drift),
         **_figures(results, entries, digests),
+        **_pictures(results, entries, parts),
     }
     environment = Environment(
         loader=PackageLoader("unseen.reports", "templates"),
@@ -111,15 +113,17 @@ def _texts(results: Results, entries: Sequence[Entry], drift: Sequence[tables.Dr
     dataset, run = results.dataset, results.run
     name = dataset.get("name")
     files, seconds = dataset.get("files"), run.get("seconds")
+    unit = "pictures" if is_of_pictures(results) else "rows"
     return {
         "title": wording.printable(name) if isinstance(name, str) and name else "Evaluation",
         "finished": run.get("finished"),
-        "headline": findings.headline(entries, drift),
+        "headline": findings.headline(entries, drift, unit),
         "caution": findings.caution(entries),
         "cost": findings.cost_of_being_unseen(entries, results),
-        "tiles": findings.tiles(entries, drift),
+        "tiles": findings.tiles(entries, drift, unit),
         "command": run.get("command"),
         "versions": _mapping(run.get("versions")),
+        "unit": unit,
         "settings": _mapping(run.get("settings")),
         "detectors": _mapping(run.get("detectors")),
         "platform": run.get("platform"),
@@ -136,13 +140,14 @@ def _tables(results: Results, entries: Sequence[Entry], drift: Sequence[tables.D
     unseen_kinds, known_kinds = kinds_of(results, "held-out"), kinds_of(results, "known")
     every = list(dict.fromkeys([*unseen_kinds, *known_kinds]))
     test_kinds = results.dataset.get("test_kinds")
+    metrics = tables.DETAIL_METRICS + (tables.PICTURE_METRICS if is_of_pictures(results) else ())
     return {
         "entries": entries,
         "best": best_entry(entries),
         "held_out_lines": tables.auroc_lines(entries, unseen_kinds, "held-out"),
         "known_lines": tables.auroc_lines(entries, known_kinds, "known"),
-        "detail_metrics": [name for _, name in tables.DETAIL_METRICS],
-        "details": [(entry, tables.detail_lines(entry, every)) for entry in entries],
+        "detail_metrics": [name for _, name in metrics],
+        "details": [(entry, tables.detail_lines(entry, every, metrics)) for entry in entries],
         "contamination": contamination_table(results),
         "drift": drift,
         "times": [tables.time_line(entry) for entry in entries],
@@ -188,6 +193,16 @@ def _figures(
     }
 
 
+def _pictures(results: Results, entries: Sequence[Entry], parts: Path) -> dict[str, Any]:
+    if not is_of_pictures(results):
+        return {"of_pictures": False, "pixel_tables": [], "galleries": []}
+    return {
+        "of_pictures": True,
+        "pixel_tables": pixel_tables(entries, kinds_of(results, "held-out")),
+        "galleries": galleries(_best_first(entries), parts),
+    }
+
+
 def _latent_remark(digests: Sequence[Digest]) -> str:
     latent = digests[0].latent
     if latent is None or latent.n_latent <= 2:
@@ -225,6 +240,9 @@ def _protocol(results: Results) -> list[tuple[str, str]]:
         ("Seeds", values("seed")),
         ("References of each new domain", values("references")),
     ]
+    sources = results.dataset.get("sources")
+    if isinstance(sources, list):
+        pairs.append(("Trained on", ", ".join(wording.printable(str(name)) for name in sources)))
     if any(row["contamination"] for row in results.rows):
         pairs.append(("Share of anomalies among the training normals", values("contamination")))
         source = contaminant_source(results.dataset.get("contaminants"))

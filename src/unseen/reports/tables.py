@@ -66,15 +66,15 @@ def auroc_lines(entries: Sequence[Entry], kinds: Sequence[str], role: str) -> li
         Line(
             wording.printable(kind),
             _test_rows(entries, kind, role),
-            _cells([entry.per_kind(role, "auroc").get(kind) for entry in entries]),
+            cells_of([entry.per_kind(role, "auroc").get(kind) for entry in entries]),
         )
         for kind in kinds
     ]
     if len(kinds) > 1:
         means = [_summary_over_kinds(entry, role, np.mean) for entry in entries]
         worst = [_summary_over_kinds(entry, role, np.min) for entry in entries]
-        lines.append(Line("Mean over kinds", "", _cells(means), total=True))
-        lines.append(Line("Worst kind", "of each seed", _cells(worst), total=True))
+        lines.append(Line("Mean over kinds", "", cells_of(means), total=True))
+        lines.append(Line("Worst kind", "of each seed", cells_of(worst), total=True))
     return lines
 
 
@@ -99,7 +99,13 @@ DETAIL_METRICS = (
 )
 
 
-def detail_lines(entry: Entry, kinds: Sequence[str]) -> list[DetailLine]:
+PICTURE_METRICS = (("f1_max", "F1 at best"),)
+"""What there is of pictures besides."""
+
+
+def detail_lines(
+    entry: Entry, kinds: Sequence[str], metrics: Sequence[tuple[str, str]] = DETAIL_METRICS
+) -> list[DetailLine]:
     """Return one line a role and kind with every metric as "mean ± spread".
 
     Parameters
@@ -108,6 +114,8 @@ def detail_lines(entry: Entry, kinds: Sequence[str]) -> list[DetailLine]:
         Detector in a setting.
     kinds : sequence of str
         The order of the kinds.
+    metrics : sequence of (str, str)
+        Key of the rows and title of each figure.
 
     Returns
     -------
@@ -118,7 +126,7 @@ def detail_lines(entry: Entry, kinds: Sequence[str]) -> list[DetailLine]:
         for kind in kinds:
             rows = entry.of_role(role, kind)
             if rows:
-                figures = tuple(_plus_minus(summarise(rows, metric)) for metric, _ in DETAIL_METRICS)
+                figures = tuple(_plus_minus(summarise(rows, metric)) for metric, _ in metrics)
                 n = f"{wording.count(rows[0]['n_anomaly'])} / {wording.count(rows[0]['n_normal'])}"
                 lines.append(DetailLine(wording.printable(kind), role, n, figures))
     return lines
@@ -266,7 +274,18 @@ def _summary_over_kinds(entry: Entry, role: str, fold: Callable[[list[float]], A
     return Summary(mean, float(np.std(folded, ddof=1)) if len(folded) > 1 else math.nan, folded)
 
 
-def _cells(summaries: Sequence[Summary | None]) -> tuple[Cell, ...]:
+def cells_of(summaries: Sequence[Summary | None]) -> tuple[Cell, ...]:
+    """Return the cells of one line, the highest marked.
+
+    Parameters
+    ----------
+    summaries : sequence of Summary or None
+        One a column; None where nothing was measured.
+
+    Returns
+    -------
+    tuple of Cell
+    """
     texts = [wording.MISSING if item is None else wording.score(item.mean) for item in summaries]
     numbers = [text for text in texts if text != wording.MISSING]
     highest = max(numbers) if len(numbers) > 1 else None
