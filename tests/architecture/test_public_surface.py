@@ -77,6 +77,7 @@ PUBLIC: dict[str, list[str]] = {
         "ValueOrder",
     ],
     "unseen.evaluation": [
+        "ImageProtocol",
         "Material",
         "Part",
         "Progress",
@@ -85,6 +86,7 @@ PUBLIC: dict[str, list[str]] = {
         "Settings",
         "SplitMaker",
         "evaluate",
+        "evaluate_images",
         "gather",
         "read_part",
     ],
