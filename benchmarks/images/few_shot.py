@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -23,28 +24,33 @@ from unseen.data.images import ImageSet, read_images
 from unseen.detectors.catalogue import IMAGE_DETECTORS
 from unseen.metrics import LocalisationMeter, auroc, average_precision
 
+_AUTO = {"rotations": "auto", "foreground": "hull"}
+
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
-    "cosine": ("nearest-neighbour-patches", {"score": "cosine"}),
+    "cosine": ("nearest-neighbour-patches", {}),
     "residual norm": ("nearest-neighbour-patches", {"score": "residual-norm"}),
-    "cosine, foreground": ("nearest-neighbour-patches", {"score": "cosine", "foreground": "estimate"}),
-    "cosine, 8 rotations": ("nearest-neighbour-patches", {"score": "cosine", "rotations": 8}),
-    "residual norm, 8 rotations": ("nearest-neighbour-patches", {"score": "residual-norm", "rotations": 8}),
-    "cosine, foreground, 8 rotations": (
-        "nearest-neighbour-patches",
-        {"score": "cosine", "rotations": 8, "foreground": "estimate"},
-    ),
-    "residual norm, foreground, 8 rotations": (
-        "nearest-neighbour-patches",
-        {"score": "residual-norm", "rotations": 8, "foreground": "estimate"},
-    ),
-    "residual norm, pool 3": ("nearest-neighbour-patches", {"score": "residual-norm", "pool": 3}),
-    "PatchCore": ("patchcore", {"coreset_share": 0.1}),
+    "PatchCore": ("patchcore", {}),
     "PaDiM": ("padim", {}),
     "SPADE": ("spade", {}),
     "PCA residual": ("pca-residual", {}),
-    "PCA residual, 8 rotations": ("pca-residual", {"rotations": 8}),
+    "value order, no training": ("value-order", {"adaptation": False}),
+    "cosine, automatic": ("nearest-neighbour-patches", _AUTO),
+    "residual norm, automatic": ("nearest-neighbour-patches", {"score": "residual-norm", **_AUTO}),
+    "PatchCore, automatic": ("patchcore", _AUTO),
+    "PCA residual, automatic": ("pca-residual", _AUTO),
+    "value order, no training, automatic": ("value-order", {"adaptation": False, **_AUTO}),
+    "cosine, 8 rotations": ("nearest-neighbour-patches", {"rotations": 8}),
+    "cosine, estimate": ("nearest-neighbour-patches", {"foreground": "estimate"}),
+    "cosine, hull": ("nearest-neighbour-patches", {"foreground": "hull"}),
+    "cosine, estimate, 8 rotations": (
+        "nearest-neighbour-patches",
+        {"rotations": 8, "foreground": "estimate"},
+    ),
 }
-"""What is compared: name of the row → catalogue name and parameters."""
+"""What is compared: name of the row → catalogue name and parameters. automatic: rotations and foreground."""
+
+KEYS = ("category", "detector", "references", "seed", "size", "strides")
+"""What makes a run."""
 
 
 def references(normals: ImageSet, count: str, seed: int) -> ImageSet | None:
@@ -73,13 +79,26 @@ def judge(images: ImageSet, scores: np.ndarray, maps: np.ndarray, size: int) -> 
     }
 
 
+def named(folder: Path, options: argparse.Namespace, name: str, count: str, seed: int) -> dict[str, Any]:
+    """What a run is called in the file of results."""
+    place = {"category": folder.name, "detector": name, "references": count, "seed": seed}
+    return place | {"size": options.size, "strides": options.strides}
+
+
+def finished(path: Path | None) -> list[dict[str, Any]]:
+    """The runs in a file of results."""
+    if path is None or not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def run(folder: Path, options: argparse.Namespace, name: str, count: str, seed: int) -> dict[str, Any] | None:
     """Fit on the references, score the test pictures, judge."""
     images = read_images(folder)
     shown = references(images.split("train"), count, seed)
-    if shown is None:
-        return None
     catalogue_name, parameters = ROWS[name]
+    if shown is None or (count == "all" and catalogue_name == "value-order"):  # made for few references
+        return None
     shared = {
         "image_size": options.size,
         "strides": tuple(options.strides),
@@ -94,12 +113,39 @@ def run(folder: Path, options: argparse.Namespace, name: str, count: str, seed: 
     scores, maps = detector.score_and_explain(test)
     seconds = {"fit_seconds": fitted - began, "score_seconds": time.perf_counter() - fitted}
     figures = judge(test, scores, np.asarray(maps), options.size)
-    where = {"category": folder.name, "detector": name, "references": count, "seed": seed}
+    where = named(folder, options, name, count, seed)
     return where | figures | {key: round(value, 2) for key, value in seconds.items()}
 
 
 def main() -> None:
-    """Run everything that was asked for and print one line each."""
+    """Run what was asked for and is not in the file of results, one line each."""
+    options = parsed()
+    known = [{key: row[key] for key in KEYS} for row in finished(options.out)]
+    began = time.perf_counter()
+    for count in options.references:
+        for name in options.detectors:
+            for folder in options.folders:
+                for seed in range(options.seeds):
+                    if named(folder, options, name, count, seed) in known:
+                        continue
+                    if time.perf_counter() - began > options.seconds:
+                        return
+                    row = run(folder, options, name, count, seed)
+                    if row is not None:
+                        record(row, options.out)
+
+
+def record(row: dict[str, Any], path: Path | None) -> None:
+    """Print a run and add it to the file of results."""
+    line = json.dumps(row)
+    print(line, flush=True)
+    if path is not None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+def parsed() -> argparse.Namespace:
+    """The arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--references", nargs="+", default=["4"])
@@ -108,20 +154,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--strides", type=int, nargs="+", default=[8, 16])
     parser.add_argument("--cache", default=None, help="folder where features are kept")
-    parser.add_argument("--out", type=Path, default=None, help="one JSON object a line is added to this file")
-    options = parser.parse_args()
-    for folder in options.folders:
-        for count in options.references:
-            for name in options.detectors:
-                for seed in range(options.seeds):
-                    row = run(folder, options, name, count, seed)
-                    if row is None:
-                        continue
-                    line = json.dumps(row)
-                    print(line, flush=True)
-                    if options.out is not None:
-                        with options.out.open("a", encoding="utf-8") as file:
-                            file.write(line + "\n")
+    parser.add_argument("--out", type=Path, default=None, help="results; what is there is not run again")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no run after this time")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,11 @@ import pytest
 import torch
 
 from unseen.detectors.images import ValueOrder
+from unseen.detectors.images.looking import rotated
+from unseen.detectors.images.value_order import PUBLISHED
 from unseen.errors import LabelError, ParameterError
 from unseen.metrics import auroc
+from unseen.nn.adaptation import AdaptationLayer
 
 from .conftest import SHARED, draw
 
@@ -116,6 +119,33 @@ def test_synthetic_references_depend_on_the_picture_not_on_its_place():
     one = detector.adapt(X[:3], domains=["new"] * 3).decision_function(fresh, domains=["new"] * 6)
     two = detector.adapt(X[2::-1], domains=["new"] * 3).decision_function(fresh, domains=["new"] * 6)
     np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_turned_references_and_the_part_alone_as_for_its_rivals():
+    bar = np.full((1, 32, 32, 3), 40, dtype=np.uint8)
+    bar[:, 12:20, 4:28] = 240
+    lying = [bar[0], rotated(bar, 45.0)[0]]
+    plain = made(adaptation=False).fit(lying)
+    turned = made(adaptation=False, rotations="auto").fit(lying)
+    assert len(plain.memory_["bank"]) == 2 * 64
+    assert len(turned.memory_["bank"]) == 8 * 2 * 64
+    asked = [lying[1]]
+    upright, eightfold = (made(adaptation=False, rotations=n).fit([bar[0]] * 2) for n in (1, 8))
+    assert eightfold.decision_function(asked) < 0.1 * upright.decision_function(asked)
+    on_part = made(adaptation=False, foreground="hull").fit(lying)
+    assert len(on_part.memory_["bank"]) < 2 * 64
+    assert on_part.score_maps(asked)[0, 0, 0] < plain.score_maps(asked)[0].max()
+
+
+def test_the_published_schedule_is_that_of_the_paper():
+    detector = ValueOrder(**PUBLISHED)
+    detector._check_common_parameters()
+    detector._check_parameters()
+    assert (detector.backbone, detector.image_size, detector.strides) == ("facebook/dinov2-small", 448, (14,))
+    assert (detector.epochs, detector.episodes, detector.episode_batch) == (20, 500, 8)
+    assert (detector.lr, detector.weight_decay, detector.top_share) == (1e-5, 1e-5, 0.01)
+    layer = AdaptationLayer(384)
+    assert sum(weight.numel() for weight in layer.parameters()) == 1_774_464
 
 
 def test_what_cannot_be_trained_is_refused():

@@ -32,13 +32,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unseen.checks import check_choice, check_int, check_real
-from unseen.detectors.images.base import BaseImageDetector, Memory, Tensors
+from unseen.detectors.images.base import FOREGROUND_SHARE, BaseImageDetector, Memory, Tensors
 from unseen.detectors.images.looking import Look
 from unseen.errors import LabelError, ParameterError
 from unseen.nn.adaptation import AdaptationLayer
 from unseen.nn.device import resolve_device, seeded_generator
 from unseen.nn.patches.defect_episodes import DefectEpisodes, defective
 from unseen.nn.patches.neighbours import nearest_by_cosine
+from unseen.nn.patches.turns import useful_looks
 from unseen.nn.patches.value_order import (
     abnormal_directions,
     abnormal_similarity,
@@ -97,6 +98,12 @@ class ValueOrder(BaseImageDetector):
         Of AdamW.
     training_patches : int or None
         Patches drawn of each picture of an episode. None: all.
+    rotations : int or "auto"
+        The references are also remembered turned by so many equal parts of a circle. auto: by eight if each
+        reference is then more like the others. Episodes do without.
+    foreground : {"all", "estimate", "hull"}
+        estimate: only patches on the part count, as references and where pictures are judged; hull: also
+        those between them.
     backbone : str
         Name or folder of the backbone.
     image_size : int or (int, int)
@@ -158,6 +165,8 @@ class ValueOrder(BaseImageDetector):
         lr: float = 1e-4,
         weight_decay: float = 1e-5,
         training_patches: int | None = 256,
+        rotations: int | str = 1,
+        foreground: str = "all",
         backbone: str = "efficientnet-lite0",
         image_size: Size = 256,
         strides: Sequence[int] = (8, 16),
@@ -185,6 +194,8 @@ class ValueOrder(BaseImageDetector):
         self.lr = lr
         self.weight_decay = weight_decay
         self.training_patches = training_patches
+        self.rotations = rotations
+        self.foreground = foreground
         self.backbone = backbone
         self.image_size = image_size
         self.strides = strides
@@ -220,13 +231,13 @@ class ValueOrder(BaseImageDetector):
 
     # ---------------------------------------------------------------- training
     def _further_looks(self, images: Pixels, normal: BoolArray) -> list[Look]:
-        """A copy with a made-up defect of each normal picture; others stay as they are."""
+        """A copy with a made-up defect of each normal picture, then turned ones; others stay as they are."""
         make = SyntheticAnomalies()
         copies, defects = images.copy(), np.zeros(images.shape[:3], dtype=np.bool_)
         for row in np.flatnonzero(normal).tolist():
             draw = np.random.default_rng([self.seed, zlib.crc32(np.ascontiguousarray(images[row]).data)])
             copies[row], defects[row], _ = make(images[row], draw)
-        return [Look(copies, defects)]
+        return [Look(copies, defects), *super()._further_looks(images, normal)]
 
     def _fit(self, V: FloatArray, labels: Labels) -> None:
         with isolated_randomness(self.seed):
@@ -292,10 +303,14 @@ class ValueOrder(BaseImageDetector):
         return np.sort(draw.permutation(len(labels))[: self.n_references])
 
     def _remember(self, V: FloatArray) -> Memory:
-        looks = torch.from_numpy(np.ascontiguousarray(V, dtype=np.float32))
+        least = FOREGROUND_SHARE if self.foreground != "all" else 0.0
+        looks = torch.from_numpy(useful_looks(np.delete(V, 1, axis=1), self.rotations, least))
+        made = torch.from_numpy(np.ascontiguousarray(V[:, 1], dtype=np.float32))
         with torch.inference_mode():
-            normal, synthetic = (self._adapted(looks[:, i, :-2]).flatten(0, 1) for i in range(2))
-            chosen = synthetic[defective(looks[:, 1, -1].flatten(1)).flatten()]
+            normal = self._adapted(looks[:, :, :-2].flatten(0, 1)).flatten(0, 1)
+            on_part = looks[:, :, -2].flatten() >= least
+            normal = normal[on_part] if on_part.any() else normal
+            chosen = self._adapted(made[:, :-2]).flatten(0, 1)[defective(made[:, -1].flatten(1)).flatten()]
             _, residuals = compare_with_normal(chosen, normal)
             values = value_component(residuals, sorting=self.sorting)
             directions, length = abnormal_directions(values)
