@@ -23,9 +23,15 @@ EVALUATED = ("k-nearest-neighbours", "mahalanobis", "isolation-forest", "anomaly
 
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path("unseen-demo"),
+    images: Annotated[bool, typer.Option("--images", help="Pictures instead of a table.")] = False,
     seed: options.Seed = 0,
 ) -> None:
     """Fit, score and evaluate on a real sample that comes with the package, and explain each step."""
+    if images:
+        from unseen.cli.demo_images import demo_of_pictures
+
+        demo_of_pictures(out, seed)
+        return
     from unseen.data.sample import load_sample, sample_citation, sample_path
 
     train, test_path = load_sample("train"), sample_path("test")

@@ -15,7 +15,9 @@ def detectors(as_json: options.AsJson = False) -> None:
     if as_json:
         print_json(listed)
         return
-    for row in listed:
+    for position, row in enumerate(listed):
+        if position == 0 or row["input"] != listed[position - 1]["input"]:
+            say(f"{'' if position == 0 else chr(10)}For {row['input']}:")
         default = " (default)" if row["default"] else ""
         say(f"{row['name']}{default}")
         say(f"    {row['description']}")
@@ -25,23 +27,25 @@ def detectors(as_json: options.AsJson = False) -> None:
 
 
 def catalogue_rows() -> list[dict[str, Any]]:
-    """Return one record a detector: name, description, uses of labels and references, parameters.
+    """Return one record a detector: input, name, description, uses of labels and references, parameters.
 
     Returns
     -------
     list of dict
     """
-    from unseen.detectors import DETECTORS
-    from unseen.pipeline import DEFAULT_DETECTOR
+    from unseen.detectors.catalogue import DETECTORS, IMAGE_DETECTORS
+    from unseen.pipeline import DEFAULT_DETECTOR, DEFAULT_IMAGE_DETECTOR
 
     return [
         {
+            "input": kind,
             "name": name,
             "description": (inspect.getdoc(cls) or "").split("\n", 1)[0],
-            "default": name == DEFAULT_DETECTOR,
+            "default": name in (DEFAULT_DETECTOR, DEFAULT_IMAGE_DETECTOR),
             "uses_labels": cls.uses_labels,
             "reference_use": cls.reference_use,
             "parameters": {item.name: item.default for item in inspect.signature(cls).parameters.values()},
         }
-        for name, cls in DETECTORS.items()
+        for kind, catalogue in (("tables", DETECTORS), ("pictures", IMAGE_DETECTORS))
+        for name, cls in catalogue.items()
     ]

@@ -20,6 +20,7 @@ _DEEPEST = 4
 _MOST_LOOKED_AT = 5_000
 _FIT_BYTES = 600_000_000
 _USUAL_CHANNELS = 154
+_USUAL_TURNS = 8
 
 
 def holds_pictures(path: str | Path) -> bool:
@@ -177,7 +178,8 @@ def within_memory(images: ImageSet, detector: BaseImageDetector) -> tuple[ImageS
     """
     height, width = check_size(detector, detector.image_size, name="image_size")
     patches = -(-height // min(detector.strides)) * -(-width // min(detector.strides))
-    most = max(16, _FIT_BYTES // (4 * _USUAL_CHANNELS * patches * detector.rotations))
+    turns = detector.rotations if isinstance(detector.rotations, int) else _USUAL_TURNS
+    most = max(16, _FIT_BYTES // (4 * _USUAL_CHANNELS * patches * turns))
     normal = np.flatnonzero(images.labels.normal)
     if len(normal) <= most:
         return images, None
