@@ -36,6 +36,7 @@ PUBLIC: dict[str, list[str]] = {
         "BaseDetector",
         "BoostedTrees",
         "CORAL",
+        "ConfidentMeta",
         "DETECTORS",
         "DeepSAD",
         "DevNet",
@@ -66,6 +67,7 @@ PUBLIC: dict[str, list[str]] = {
     "unseen.detectors.images": [
         "AdaptiveDeviation",
         "BaseImageDetector",
+        "ConfidentMetaPatches",
         "CueExplanation",
         "LatentOutlierExposure",
         "MultiCue",

@@ -29,6 +29,14 @@ QUICK: dict[str, dict[str, Any]] = {
     "padim": {"regularisation": 0.1},
     "spade": {"n_neighbours": 3},
     "pca-residual": {"variance": 0.9},
+    "confident-meta-patches": {
+        "context": "absolute",
+        "latent": 8,
+        "epochs": 3,
+        "lr": 1e-2,
+        "regularisation": 1e-4,
+        "n_pseudo_domains": 1,
+    },
     "value-order": {
         "epochs": 2,
         "episodes": 4,

@@ -15,6 +15,7 @@ from unseen.detectors.baselines.odin import ODIN
 from unseen.detectors.baselines.res_ad import ResAD
 from unseen.detectors.baselines.vae import VAE
 from unseen.detectors.catalogue import DETECTORS
+from unseen.detectors.confident_meta import ConfidentMeta
 from unseen.detectors.multi_directional_meta import MultiDirectionalMeta
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "AnomalyAwareVAE",
     "BaseDetector",
     "BoostedTrees",
+    "ConfidentMeta",
     "DeepSAD",
     "DevNet",
     "IsolationForest",

@@ -16,8 +16,10 @@ from unseen.detectors.baselines.mtl_red import MTLRED
 from unseen.detectors.baselines.odin import ODIN
 from unseen.detectors.baselines.res_ad import ResAD
 from unseen.detectors.baselines.vae import VAE
+from unseen.detectors.confident_meta import ConfidentMeta
 from unseen.detectors.images.adaptive_deviation import AdaptiveDeviation
 from unseen.detectors.images.base import BaseImageDetector
+from unseen.detectors.images.confident_meta_patches import ConfidentMetaPatches
 from unseen.detectors.images.latent_outlier_exposure import LatentOutlierExposure
 from unseen.detectors.images.multi_cue import MultiCue
 from unseen.detectors.images.nearest_neighbour_patches import NearestNeighbourPatches
@@ -31,6 +33,7 @@ from unseen.detectors.multi_directional_meta import MultiDirectionalMeta
 DETECTORS: dict[str, type[BaseDetector]] = {
     "anomaly-aware-vae": AnomalyAwareVAE,
     "multi-directional-meta": MultiDirectionalMeta,
+    "confident-meta": ConfidentMeta,
     "vae": VAE,
     "k-nearest-neighbours": KNearestNeighbours,
     "mahalanobis": Mahalanobis,
@@ -54,6 +57,7 @@ IMAGE_DETECTORS: dict[str, type[BaseImageDetector]] = {
     "multi-cue": MultiCue,
     "adaptive-deviation": AdaptiveDeviation,
     "latent-outlier-exposure": LatentOutlierExposure,
+    "confident-meta-patches": ConfidentMetaPatches,
     "spade": Spade,
     "pca-residual": PCAResidual,
 }

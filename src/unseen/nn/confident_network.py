@@ -8,10 +8,12 @@ noise of an entry of a feature of length 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unseen.nn.multilayer_perceptron import CompressedInput, MultilayerPerceptron
@@ -85,3 +87,43 @@ class ConfidentNetwork(nn.Module):
         """Return s of each part, shape (...)."""
         scores: Tensor = self.judge(self.encoder(self.compress(parts)))[..., 0]
         return scores
+
+    def positive_score(self, parts: Tensor) -> Tensor:
+        """Return log(1 + e^s) of each part, shape (...): above 0, in the order of s."""
+        return nn.functional.softplus(self.score(parts))
+
+
+def vector_of(parameters: Mapping[str, Tensor]) -> NDArray[np.float32]:
+    """Return parameters one after the other, for a file.
+
+    Parameters
+    ----------
+    parameters : mapping of str to Tensor
+        In the order of the network.
+
+    Returns
+    -------
+    float32 array of shape (n_parameters,)
+    """
+    flat = nn.utils.parameters_to_vector(parameters.values())
+    return np.asarray(flat.detach().cpu().numpy(), dtype=np.float32).copy()
+
+
+def parameters_of(network: nn.Module, vector: Tensor) -> dict[str, Tensor]:
+    """Return the parameters that :func:`vector_of` joined.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Gives names and shapes.
+    vector : Tensor of shape (n_parameters,)
+        Its values.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Views of the vector.
+    """
+    named = dict(network.named_parameters())
+    pieces = torch.split(vector, [value.numel() for value in named.values()])
+    return {name: piece.view_as(named[name]) for name, piece in zip(named, pieces, strict=True)}

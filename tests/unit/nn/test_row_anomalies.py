@@ -8,7 +8,7 @@ from unseen.nn.row_anomalies import row_anomalies
 
 
 def made(rows, bank, n_each=50, seed=0):
-    return row_anomalies(rows, bank, n_each, np.random.default_rng(seed))
+    return row_anomalies(rows, bank, bank, n_each, np.random.default_rng(seed))
 
 
 def test_shape_seed_and_that_every_anomaly_differs_from_its_row():
@@ -18,7 +18,7 @@ def test_shape_seed_and_that_every_anomaly_differs_from_its_row():
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, made(rows, rows))
     changed = np.abs(found - rows[:, None, :].astype(np.float32)) > 1e-6
-    assert changed.any(axis=2).mean() > 0.99
+    assert changed.any(axis=2).mean() > 0.95  # a mixture of a row with itself is the row
     assert 0.3 < changed.mean() < 0.8
 
 

@@ -2,6 +2,7 @@
 
 from unseen.detectors.images.adaptive_deviation import AdaptiveDeviation
 from unseen.detectors.images.base import BaseImageDetector
+from unseen.detectors.images.confident_meta_patches import ConfidentMetaPatches
 from unseen.detectors.images.cue_explaining import CueExplanation
 from unseen.detectors.images.latent_outlier_exposure import LatentOutlierExposure
 from unseen.detectors.images.multi_cue import MultiCue
@@ -15,6 +16,7 @@ from unseen.detectors.images.value_order import ValueOrder
 __all__ = [
     "AdaptiveDeviation",
     "BaseImageDetector",
+    "ConfidentMetaPatches",
     "CueExplanation",
     "LatentOutlierExposure",
     "MultiCue",
