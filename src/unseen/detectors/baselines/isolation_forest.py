@@ -21,6 +21,7 @@ from sklearn.ensemble import IsolationForest as _Forest
 
 from unseen.checks import check_int
 from unseen.detectors.base import BaseDetector
+from unseen.detectors.concentration import Trim, check_trim, kept_after_trimming
 from unseen.types import FloatArray, Labels, StrArray
 
 _CHUNK_ROWS = 1024
@@ -35,6 +36,10 @@ class IsolationForest(BaseDetector):
         Number of trees.
     max_samples : int
         Rows that each tree is grown on, ψ; all normals if there are fewer.
+    trim : float in [0, 0.5], "auto" or None
+        Leave out the most suspicious share of the normals before anything is learned from them, for normals
+        that may hold unnoticed anomalies; ``"auto"``: as many as are believed to be anomalous. See
+        :mod:`unseen.detectors.concentration`. None: nothing is left out.
     view : {"raw", "residual-centre", "scaled-centre", "residual-nearest"}
         How rows are seen from the references of their domain.
     n_references : int
@@ -92,6 +97,7 @@ class IsolationForest(BaseDetector):
         *,
         n_trees: int = 200,
         max_samples: int = 256,
+        trim: Trim = None,
         view: str = "raw",
         n_references: int = 8,
         calibration_fraction: float = 0.2,
@@ -101,6 +107,7 @@ class IsolationForest(BaseDetector):
     ) -> None:
         self.n_trees = n_trees
         self.max_samples = max_samples
+        self.trim = trim
         self.view = view
         self.n_references = n_references
         self.calibration_fraction = calibration_fraction
@@ -111,6 +118,7 @@ class IsolationForest(BaseDetector):
     def _check_parameters(self) -> None:
         check_int(self, "n_trees", self.n_trees, minimum=1)
         check_int(self, "max_samples", self.max_samples, minimum=1)
+        check_trim(self, self.trim)
 
     def _check_fitted_values(self) -> None:
         n_nodes = len(self.features_)
@@ -125,6 +133,7 @@ class IsolationForest(BaseDetector):
 
     def _fit(self, V: FloatArray, labels: Labels) -> None:
         normals = V[labels.normal].astype(np.float32)
+        normals = normals[kept_after_trimming(normals, self.trim, self.seed, labels.domains[labels.normal])]
         n_samples = min(self.max_samples, len(normals))
         forest = _Forest(n_estimators=self.n_trees, max_samples=n_samples, random_state=self.seed)
         trees = [estimator.tree_ for estimator in forest.fit(normals).estimators_]

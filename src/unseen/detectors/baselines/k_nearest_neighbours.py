@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from unseen.checks import check_choice, check_int
 from unseen.detectors.base import BaseDetector
+from unseen.detectors.concentration import Trim, check_trim, kept_after_trimming
 from unseen.types import FloatArray, Labels, StrArray
 
 AGGREGATIONS = ("kth", "mean")
@@ -46,6 +47,10 @@ class KNearestNeighbours(BaseDetector):
         Whether the score is the mean distance to the k neighbours or the distance to the k-th.
     max_bank_rows : int or None
         If the fit has more normals than this, so many of them are drawn by ``seed`` for the bank. None: all.
+    trim : float in [0, 0.5], "auto" or None
+        Leave out the most suspicious share of the normals before anything is learned from them, for normals
+        that may hold unnoticed anomalies; ``"auto"``: as many as are believed to be anomalous. See
+        :mod:`unseen.detectors.concentration`. None: nothing is left out.
     view : {"raw", "residual-centre", "scaled-centre", "residual-nearest"}
         How rows are seen from the references of their domain.
     n_references : int
@@ -96,6 +101,7 @@ class KNearestNeighbours(BaseDetector):
         n_neighbours: int = 5,
         aggregation: str = "mean",
         max_bank_rows: int | None = 50_000,
+        trim: Trim = None,
         view: str = "raw",
         n_references: int = 8,
         calibration_fraction: float = 0.2,
@@ -106,6 +112,7 @@ class KNearestNeighbours(BaseDetector):
         self.n_neighbours = n_neighbours
         self.aggregation = aggregation
         self.max_bank_rows = max_bank_rows
+        self.trim = trim
         self.view = view
         self.n_references = n_references
         self.calibration_fraction = calibration_fraction
@@ -118,6 +125,7 @@ class KNearestNeighbours(BaseDetector):
         check_choice(self, "aggregation", self.aggregation, AGGREGATIONS)
         if self.max_bank_rows is not None:
             check_int(self, "max_bank_rows", self.max_bank_rows, minimum=1)
+        check_trim(self, self.trim)
 
     def _check_fitted_values(self) -> None:
         offsets, n_features = self.reference_offsets_, self.n_features_in_
@@ -135,6 +143,7 @@ class KNearestNeighbours(BaseDetector):
         if self.max_bank_rows is not None and len(rows) > self.max_bank_rows:
             draw = np.random.default_rng(self.seed)
             rows = np.sort(draw.choice(rows, self.max_bank_rows, replace=False))
+        rows = rows[kept_after_trimming(V[rows], self.trim, self.seed, labels.domains[rows])]
         self.bank_ = np.ascontiguousarray(V[rows])
         self.centre_ = self.bank_.mean(axis=0, dtype=np.float64)
         self.reference_domains_ = np.array([], dtype=np.str_)

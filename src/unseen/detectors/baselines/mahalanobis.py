@@ -30,6 +30,7 @@ from sklearn.covariance import ledoit_wolf, oas
 
 from unseen.checks import check_choice, check_real
 from unseen.detectors.base import BaseDetector
+from unseen.detectors.concentration import Trim, check_trim, kept_after_trimming
 from unseen.types import FloatArray, Labels, StrArray
 
 SHRINKAGES = ("ledoit-wolf", "oas", "empirical")
@@ -49,6 +50,10 @@ class Mahalanobis(BaseDetector):
         than columns are allowed.
     reference_prior : float > 0
         How many references weigh as much as all pooled normals do in the moments of their domain.
+    trim : float in [0, 0.5], "auto" or None
+        Leave out the most suspicious share of the normals before anything is learned from them, for normals
+        that may hold unnoticed anomalies; ``"auto"``: as many as are believed to be anomalous. See
+        :mod:`unseen.detectors.concentration`. None: nothing is left out.
     view : {"raw", "residual-centre", "scaled-centre", "residual-nearest"}
         How rows are seen from the references of their domain.
     n_references : int
@@ -95,6 +100,7 @@ class Mahalanobis(BaseDetector):
         *,
         shrinkage: str = "ledoit-wolf",
         reference_prior: float = 300.0,
+        trim: Trim = None,
         view: str = "raw",
         n_references: int = 8,
         calibration_fraction: float = 0.2,
@@ -104,6 +110,7 @@ class Mahalanobis(BaseDetector):
     ) -> None:
         self.shrinkage = shrinkage
         self.reference_prior = reference_prior
+        self.trim = trim
         self.view = view
         self.n_references = n_references
         self.calibration_fraction = calibration_fraction
@@ -114,6 +121,7 @@ class Mahalanobis(BaseDetector):
     def _check_parameters(self) -> None:
         check_choice(self, "shrinkage", self.shrinkage, SHRINKAGES)
         check_real(self, "reference_prior", self.reference_prior, minimum=0, open_minimum=True)
+        check_trim(self, self.trim)
 
     def _check_fitted_values(self) -> None:
         n_moments, n_features = len(self.domains_) + 1, self.n_features_in_
@@ -125,6 +133,7 @@ class Mahalanobis(BaseDetector):
 
     def _fit(self, V: FloatArray, labels: Labels) -> None:
         normals = V[labels.normal].astype(np.float64)
+        normals = normals[kept_after_trimming(normals, self.trim, self.seed, labels.domains[labels.normal])]
         covariance = np.ascontiguousarray(floored(shrunk_covariance(normals, self.shrinkage)))
         self.domains_ = np.array([], dtype=np.str_)
         self.means_ = normals.mean(axis=0)[None, :]
