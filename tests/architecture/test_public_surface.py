@@ -48,6 +48,7 @@ PUBLIC: dict[str, list[str]] = {
         "MultiDirectionalMeta",
         "ODIN",
         "ResAD",
+        "UnseenDetector",
         "VAE",
     ],
     "unseen.detectors.baselines": [

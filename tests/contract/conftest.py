@@ -22,6 +22,7 @@ CLASSIFIER: dict[str, Any] = {
 """Classifiers know nothing of rows unlike all they were shown; with pseudo-anomalies they do."""
 
 QUICK: dict[str, dict[str, Any]] = {
+    "unseen": {"n_trees": 10, "n_jobs": 1},
     "anomaly-aware-vae": {
         "hidden": (8,),
         "epochs": 3,

@@ -17,6 +17,7 @@ from unseen.detectors.baselines.vae import VAE
 from unseen.detectors.catalogue import DETECTORS
 from unseen.detectors.confident_meta import ConfidentMeta
 from unseen.detectors.multi_directional_meta import MultiDirectionalMeta
+from unseen.detectors.unseen_detector import UnseenDetector
 
 __all__ = [
     "CORAL",
@@ -36,4 +37,5 @@ __all__ = [
     "Mahalanobis",
     "MultiDirectionalMeta",
     "ResAD",
+    "UnseenDetector",
 ]

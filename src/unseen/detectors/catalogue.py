@@ -29,8 +29,10 @@ from unseen.detectors.images.pca_residual import PCAResidual
 from unseen.detectors.images.spade import Spade
 from unseen.detectors.images.value_order import ValueOrder
 from unseen.detectors.multi_directional_meta import MultiDirectionalMeta
+from unseen.detectors.unseen_detector import UnseenDetector
 
 DETECTORS: dict[str, type[BaseDetector]] = {
+    "unseen": UnseenDetector,
     "anomaly-aware-vae": AnomalyAwareVAE,
     "multi-directional-meta": MultiDirectionalMeta,
     "confident-meta": ConfidentMeta,

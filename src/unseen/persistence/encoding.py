@@ -24,6 +24,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from unseen.detectors.fused.evidence import LabelledRows
+from unseen.detectors.fused.forest import Forest
+from unseen.detectors.fused.mode import Mode
+from unseen.detectors.fused.moments import Moments
+from unseen.detectors.fused.novelty import DomainNormals, NormalModel
+from unseen.detectors.fused.scales import CueScales
 from unseen.detectors.lambda_curve import LambdaCurve
 from unseen.errors import InputError, ModelFormatError
 from unseen.persistence.hints import annotated, matches
@@ -32,7 +38,14 @@ from unseen.scoring.calibration import Calibration
 
 RECORDS: dict[str, type[Any]] = {
     "Calibration": Calibration,
+    "CueScales": CueScales,
+    "DomainNormals": DomainNormals,
+    "Forest": Forest,
+    "LabelledRows": LabelledRows,
     "LambdaCurve": LambdaCurve,
+    "Mode": Mode,
+    "Moments": Moments,
+    "NormalModel": NormalModel,
     "ReferenceStore": ReferenceStore,
 }
 """Every dataclass that a saved model may hold."""

@@ -1,0 +1,1 @@
+"""Parts of :class:`unseen.detectors.unseen_detector.UnseenDetector`: novelty in several spaces; labels."""

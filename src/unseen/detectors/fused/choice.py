@@ -1,0 +1,173 @@
+"""Which cues, and how much labels may say: chosen on known kinds left out, inside the training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.detectors.fused.novelty import CUES
+from unseen.metrics.ranking import auroc
+
+WEIGHTS: dict[str, dict[str, float]] = {
+    "all": {"neighbours": 1.0, "local": 0.25, "covariance": 0.5, "ranks": 0.5},
+    "near": {"neighbours": 1.0, "local": 0.25},
+    "neighbours": {"neighbours": 1.0},
+    "far": {"covariance": 1.0, "ranks": 1.0},
+}
+"""Sets of cues for rows as they are; the first is used unless another one is clearly better."""
+
+RESIDUAL_WEIGHTS: dict[str, dict[str, float]] = {
+    "residual": {"neighbours": 1.0, "length": 1.0},
+    "length": {"length": 1.0},
+    "residual and all": {"neighbours": 1.0, "length": 1.0, "local": 0.25, "covariance": 0.5, "ranks": 0.5},
+}
+"""Sets of cues for rows seen from references."""
+
+CLEARLY_BETTER = 0.02
+TOLERANCE = 0.005
+LOCAL_STRENGTHS = (0.0, 0.5, 1.0, 2.0)
+WIDE_STRENGTHS = (0.0, 0.1, 0.25, 0.5, 1.0)
+UNTESTED_STRENGTH = 1.0
+LEAST_ROWS = 3
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows of a round in which one kind was left out, with what a fit without it says about them.
+
+    Attributes
+    ----------
+    kind : str
+        The kind left out.
+    y : bool array of shape (n_rows,)
+        False for held-back normals, True for rows of the kind.
+    placed : float64 array of shape (n_rows, n_cues)
+        Cues on the scale of normals.
+    local, log_odds : float64 array of shape (n_rows,)
+        What the labels of the other kinds say; zeros where there are none.
+    """
+
+    kind: str
+    y: NDArray[np.bool_]
+    placed: NDArray[np.float64]
+    local: NDArray[np.float64]
+    log_odds: NDArray[np.float64]
+
+
+def weights_of(named: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return weights in the order of ``CUES``, summing to 1."""
+    weights = np.array([named.get(cue, 0.0) for cue in CUES])
+    return np.asarray(weights / weights.sum())
+
+
+def choose_cues(rounds: list[LeftOut], *, residual: bool) -> str:
+    """Return the set of cues that is best on known kinds; the usual one unless another is clearly better.
+
+    Parameters
+    ----------
+    rounds : list of LeftOut
+        May be empty.
+    residual : bool
+        Whether rows are seen from references.
+
+    Returns
+    -------
+    str
+        A key of ``WEIGHTS`` or ``RESIDUAL_WEIGHTS``.
+    """
+    sets = RESIDUAL_WEIGHTS if residual else WEIGHTS
+    usual = next(iter(sets))
+    judged = [item for item in rounds if item.y.sum() >= LEAST_ROWS]
+    if not judged:
+        return usual
+    values = {
+        name: float(np.mean([auroc(item.y, item.placed @ weights_of(named)) for item in judged]))
+        for name, named in sets.items()
+    }
+    best = max(values, key=lambda name: values[name])
+    return best if values[best] > values[usual] + CLEARLY_BETTER else usual
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """How much labels may say, and what it did to kinds left out.
+
+    Attributes
+    ----------
+    local, wide : float
+        The strengths.
+    kinds : tuple of str
+        Kinds left out in turn.
+    novelty, fused : float64 array of shape (n_kinds,)
+        AUROC of the normals-only and of the fused score on each.
+    """
+
+    local: float
+    wide: float
+    kinds: tuple[str, ...]
+    novelty: NDArray[np.float64]
+    fused: NDArray[np.float64]
+
+
+def choose_strengths(rounds: list[LeftOut], weights: NDArray[np.float64], *, wide_allowed: bool) -> Strengths:
+    """Choose how much labels may say.
+
+    A pair of strengths is refused if a kind left out loses more than ``TOLERANCE`` by it. Of the others the
+    largest local strength is taken (what it does to kinds left out is little; known kinds gain by it) and
+    the wide strength with the largest mean, if that gains more than the tolerance.
+
+    Parameters
+    ----------
+    rounds : list of LeftOut
+        Those in which other kinds were labelled.
+    weights : float64 array of shape (n_cues,)
+        Of the cues.
+    wide_allowed : bool
+        Whether the rows of the rounds are of domains left out.
+
+    Returns
+    -------
+    Strengths
+        ``UNTESTED_STRENGTH`` and no wide term where no round can tell.
+    """
+    judged = [item for item in rounds if item.y.sum() >= LEAST_ROWS]
+    if not judged:
+        return Strengths(UNTESTED_STRENGTH, 0.0, (), np.zeros(0), np.zeros(0))
+    names = tuple(dict.fromkeys(item.kind for item in judged))
+    base = _by_kind(judged, weights, 0.0, 0.0)
+    wide = 0.0
+    if wide_allowed:
+        tried = {w: _by_kind(judged, weights, 0.0, w) for w in WIDE_STRENGTHS}
+        fit = [w for w, found in tried.items() if np.all(found >= base - TOLERANCE)]
+        best = max(fit, key=lambda w: float(tried[w].mean()))
+        wide = best if tried[best].mean() > base.mean() + TOLERANCE else 0.0
+    local, fused = 0.0, _by_kind(judged, weights, 0.0, wide)
+    for strength in LOCAL_STRENGTHS[1:]:
+        found = _by_kind(judged, weights, strength, wide)
+        if np.all(found >= base - TOLERANCE):
+            local, fused = strength, found
+    return Strengths(local, wide, names, base, fused)
+
+
+def reach_of(novelty: NDArray[np.float64]) -> float:
+    """Return the distance from the median of the normals' novelty to its 99.5 % quantile."""
+    return float(np.quantile(novelty, 0.995) - np.median(novelty))
+
+
+def _by_kind(
+    rounds: list[LeftOut], weights: NDArray[np.float64], local: float, wide: float
+) -> NDArray[np.float64]:
+    """AUROC of each kind, its rounds weighed by their number of anomalies."""
+    found: dict[str, list[tuple[float, int]]] = {}
+    for item in rounds:
+        novelty = item.placed @ weights
+        score = novelty + local * reach_of(novelty[~item.y]) * item.local
+        if wide:
+            normal = item.log_odds[~item.y]
+            spread = max(1.4826 * float(np.median(np.abs(normal - np.median(normal)))), 0.5)
+            score = score + wide * np.logaddexp(0, (item.log_odds - np.median(normal)) / spread)
+        found.setdefault(item.kind, []).append((auroc(item.y, score), int(item.y.sum())))
+    return np.array([np.average([a for a, _ in v], weights=[n for _, n in v]) for v in found.values()])

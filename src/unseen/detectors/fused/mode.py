@@ -1,0 +1,209 @@
+"""One way to score rows: a view of them, what normals look like in it, and what labels add.
+
+::
+
+    novelty(x) = Σ_c w_c z_c(x) / Σ_c w_c
+    score(x)   = ( novelty(x) + a · t · local(x) + b · wide(x) ) / u
+
+z_c are the cues on the scale of held-back normals, t the distance from the median to the 99.5 % quantile of
+their novelty, u its robust spread. With a = b = 0 the score is the normals-only one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.detectors.fused.evidence import Evidence, LabelledRows, evidence_of, tree_features
+from unseen.detectors.fused.novelty import (
+    CUES,
+    Distances,
+    DomainNormals,
+    NormalModel,
+    Positions,
+    cue_values,
+    nearest_normals,
+)
+from unseen.detectors.fused.ranks import ranks
+from unseen.detectors.fused.scales import CueScales
+from unseen.types import FloatArray
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How rows of one sort (with references of their own, or without) are scored.
+
+    Attributes
+    ----------
+    view : str
+        The view that rows are brought to before.
+    normals : NormalModel
+        What normals look like in it.
+    scales : CueScales
+        The scale of each cue.
+    weights : float64 array of shape (5,)
+        w, in the order of ``CUES``; sums to 1.
+    labelled : LabelledRows or None
+        What labels taught; None without labelled anomalies, or where they are not used.
+    local_strength, wide_strength : float
+        a and b.
+    reach : float
+        t.
+    unit : float
+        u.
+    odds_centre, odds_spread : float
+        Where the normals' log-odds lie.
+    """
+
+    view: str
+    normals: NormalModel
+    scales: CueScales
+    weights: NDArray[np.float64]
+    labelled: LabelledRows | None
+    local_strength: float
+    wide_strength: float
+    reach: float
+    unit: float
+    odds_centre: float
+    odds_spread: float
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of the scores of some rows.
+
+    Attributes
+    ----------
+    placed : float64 array of shape (n_rows, 5)
+        Cues on the scale of normals.
+    novelty : float64 array of shape (n_rows,)
+        The normals-only score.
+    raised : float64 array of shape (n_rows,)
+        What labels add to it.
+    neighbours : pair of arrays of shape (n_rows, k)
+        Distances and positions of the nearest normals.
+    evidence : Evidence or None
+        What labels say.
+    """
+
+    placed: NDArray[np.float64]
+    novelty: NDArray[np.float64]
+    raised: NDArray[np.float64]
+    neighbours: tuple[Distances, Positions]
+    evidence: Evidence | None
+
+    @property
+    def score(self) -> NDArray[np.float64]:
+        """Novelty and what labels add, shape (n_rows,)."""
+        return self.novelty + self.raised
+
+
+def score_parts(mode: Mode, V: FloatArray, own: DomainNormals | None) -> Parts:
+    """Score rows of one domain.
+
+    Parameters
+    ----------
+    mode : Mode
+        How.
+    V : float array of shape (n_rows, n_features)
+        Rows in the view of the mode.
+    own : DomainNormals or None
+        References of their domain that join the normals.
+
+    Returns
+    -------
+    Parts
+    """
+    neighbours = nearest_normals(mode.normals, V, own)
+    placed = mode.scales.place(cue_values(mode.normals, V, neighbours, own))
+    novelty = placed @ mode.weights / mode.unit
+    if mode.labelled is None:
+        return Parts(placed, novelty, np.zeros(len(V)), neighbours, None)
+    evidence = evidence_of(mode.labelled, V, placed, neighbours[0][:, 0], mode.normals.usual)
+    return Parts(placed, novelty, raised_by(mode, evidence), neighbours, evidence)
+
+
+def raised_by(mode: Mode, evidence: Evidence) -> NDArray[np.float64]:
+    """Return what the evidence adds to the scores, shape (n_rows,), never negative.
+
+    Parameters
+    ----------
+    mode : Mode
+        Strengths and units.
+    evidence : Evidence
+        Of the rows.
+    """
+    added = mode.local_strength * mode.reach * evidence.local
+    if mode.wide_strength:
+        added = added + mode.wide_strength * evidence.wide(mode.odds_centre, mode.odds_spread)
+    return np.asarray(added / mode.unit)
+
+
+def split_over_features(mode: Mode, V: FloatArray, parts: Parts, own: DomainNormals | None) -> FloatArray:
+    """Return how much each feature contributes to the scores of rows of one domain.
+
+    Each cue hands its placed value, if positive, to the features in proportion to their terms in it (squared
+    differences, terms of the Mahalanobis distance, squares); what labels add is handed out likewise, by what
+    each feature moved the trees' probability.
+
+    Parameters
+    ----------
+    mode : Mode
+        How the rows were scored.
+    V : float array of shape (n_rows, n_features)
+        Rows in the view of the mode.
+    parts : Parts
+        From :func:`score_parts`.
+    own : DomainNormals or None
+        References of their domain.
+
+    Returns
+    -------
+    float64 array of shape (n_rows, n_features)
+    """
+    differences = _squared_differences(mode.normals, V, parts.neighbours[1], own)
+    plain, ranked = (mode.normals.plain, mode.normals.ranked) if own is None else (own.plain, own.ranked)
+    terms = {
+        "neighbours": differences,
+        "local": differences,
+        "covariance": plain.contributions(V),
+        "ranks": ranked.contributions(ranks(V, mode.normals.knots)),
+        "length": np.square(V, dtype=np.float64),
+    }
+    out = np.zeros(V.shape, dtype=np.float64)
+    for i, cue in enumerate(CUES):
+        if mode.weights[i] > 0:
+            amount = mode.weights[i] * np.maximum(parts.placed[:, i], 0) / mode.unit
+            out += amount[:, None] * _shares(terms[cue])
+    if mode.labelled is not None:
+        out += parts.raised[:, None] * _shares(_label_terms(mode, V, parts, differences))
+    return out
+
+
+def _label_terms(
+    mode: Mode, V: FloatArray, parts: Parts, differences: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What moved the trees; what a cue moved goes where the row differs from its neighbours."""
+    assert mode.labelled is not None
+    credits = mode.labelled.forest.credits(tree_features(V, parts.placed))
+    by_cues = credits[:, V.shape[1] :].sum(axis=1)
+    return np.asarray(credits[:, : V.shape[1]] + np.maximum(by_cues, 0)[:, None] * _shares(differences))
+
+
+def _squared_differences(
+    normals: NormalModel, V: FloatArray, positions: Positions, own: DomainNormals | None
+) -> NDArray[np.float64]:
+    rows = normals.bank if own is None else np.concatenate([normals.bank, own.rows])
+    total = np.zeros(V.shape, dtype=np.float64)
+    for column in positions.T:
+        total += np.square(V - rows[column], dtype=np.float64)
+    return total / positions.shape[1]
+
+
+def _shares(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale the terms of each row so that their positive part sums to 1; negative terms count as none."""
+    positive = np.maximum(terms, 0.0)
+    total = positive.sum(axis=1, keepdims=True)
+    return np.asarray(np.where(total > 0, positive / np.where(total > 0, total, 1.0), 1.0 / terms.shape[1]))

@@ -1,0 +1,291 @@
+"""How unusual a row is, in several senses at once, learnt from normals alone.
+
+===============  ==========================================================================================
+cue              value of a row x
+===============  ==========================================================================================
+``neighbours``   mean Euclidean distance to the k nearest normals
+``local``        mean over these neighbours b of  |x − b| / (r_b + median r),  with r_b the mean distance of b
+                 to its own k nearest: a gap counts more where normals lie dense (after Breunig et al., "LOF",
+                 SIGMOD 2000)
+``covariance``   Mahalanobis distance, Ledoit-Wolf covariance
+``ranks``        Mahalanobis distance of the ranks of x among the normals, column by column
+``length``       |x|: the distance from the references, where rows are residuals
+===============  ==========================================================================================
+
+References of a domain join the bank of that domain and are weighed into its moments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.detectors.baselines.k_nearest_neighbours import nearest_rows
+from unseen.detectors.fused.moments import Moments, fit_moments
+from unseen.detectors.fused.ranks import rank_knots, ranks
+from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray
+
+CUES = ("neighbours", "local", "covariance", "ranks", "length")
+
+Distances = NDArray[np.float64]
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class NormalModel:
+    """What normals look like in one view.
+
+    Attributes
+    ----------
+    bank : float array of shape (n_bank, n_features)
+        Normals.
+    centre : float64 array of shape (n_features,)
+        Mean of the bank, for the search.
+    spread : float64 array of shape (n_bank,)
+        Mean distance of each to its own k nearest.
+    usual : float
+        Their median.
+    n_neighbours : int
+        k.
+    knots : float array of shape (n_features, n_knots)
+        Order statistics of each column.
+    plain, ranked : Moments
+        Of the normals, and of their ranks.
+    """
+
+    bank: FloatArray
+    centre: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    usual: float
+    n_neighbours: int
+    knots: FloatArray
+    plain: Moments
+    ranked: Moments
+
+
+@dataclass(frozen=True)
+class DomainNormals:
+    """References of one domain, as a part of the model of its normals.
+
+    Attributes
+    ----------
+    rows : float array of shape (n_references, n_features)
+        The references.
+    spread : float64 array of shape (n_references,)
+        Mean distance of each to its k nearest in the bank.
+    plain, ranked : Moments
+        The pooled moments with the references weighed in.
+    """
+
+    rows: FloatArray
+    spread: NDArray[np.float64]
+    plain: Moments
+    ranked: Moments
+
+
+def own_spread(V: FloatArray, n_neighbours: int) -> NDArray[np.float64]:
+    """Return the mean distance of each row to its nearest other rows, shape (n_rows,); 1 for a single row.
+
+    Parameters
+    ----------
+    V : float array of shape (n_rows, n_features)
+        At least one row.
+    n_neighbours : int
+        How many others count.
+    """
+    if len(V) < 2:
+        return np.ones(1)
+    centre = V.mean(axis=0, dtype=np.float64)
+    return np.asarray(others(V, V, centre, n_neighbours, np.arange(len(V)))[0].mean(axis=1))
+
+
+def fit_normals(V: FloatArray, spread: NDArray[np.float64], n_neighbours: int) -> NormalModel:
+    """Learn from normals.
+
+    Parameters
+    ----------
+    V : float array of shape (n_normals, n_features)
+        At least one row.
+    spread : float64 array of shape (n_normals,)
+        From :func:`own_spread`, of these or of more normals.
+    n_neighbours : int
+        k.
+
+    Returns
+    -------
+    NormalModel
+    """
+    bank = np.ascontiguousarray(V)
+    centre = bank.mean(axis=0, dtype=np.float64)
+    knots = rank_knots(bank)
+    usual = float(np.median(spread)) or float(spread.mean()) or 1.0
+    return NormalModel(
+        bank, centre, spread, usual, n_neighbours, knots, fit_moments(bank), fit_moments(ranks(bank, knots))
+    )
+
+
+def add_references(model: NormalModel, references: FloatArray, prior: float) -> DomainNormals:
+    """Return the references of one domain as a part of the model.
+
+    Parameters
+    ----------
+    model : NormalModel
+        Of the pooled normals; left as it is.
+    references : float array of shape (n_references, n_features)
+        At least one.
+    prior : float > 0
+        How many references weigh as much as the pooled moments.
+
+    Returns
+    -------
+    DomainNormals
+    """
+    distances = nearest_rows(references, model.bank, model.centre, model.n_neighbours)[0]
+    return DomainNormals(
+        references,
+        distances.mean(axis=1),
+        model.plain.blended(references, prior),
+        model.ranked.blended(ranks(references, model.knots), prior),
+    )
+
+
+def others(
+    V: FloatArray, bank: FloatArray, centre: NDArray[np.float64], k: int, own: Positions
+) -> tuple[Distances, Positions]:
+    """Return the nearest rows of a bank that each row is itself a row of, without itself.
+
+    Parameters
+    ----------
+    V : float array of shape (n_rows, n_features)
+        Rows.
+    bank : float array of shape (n_bank, n_features)
+        At least two rows.
+    centre : float64 array of shape (n_features,)
+        Near the middle of the bank.
+    k : int
+        How many.
+    own : int64 array of shape (n_rows,)
+        Position of each row in the bank; -1 where it is not in there.
+
+    Returns
+    -------
+    distances, positions : arrays of shape (n_rows, min(k, n_bank - 1))
+    """
+    distances, positions = nearest_rows(V, bank, centre, k + 1)
+    width = distances.shape[1] - 1
+    itself = positions == own[:, None]
+    itself[~itself.any(axis=1), -1] = True
+    kept = ~itself
+    return distances[kept].reshape(len(V), width), positions[kept].reshape(len(V), width)
+
+
+def fresh_neighbours(
+    model: NormalModel, V: FloatArray, domains: StrArray, bank_domains: StrArray, own: Positions
+) -> tuple[Distances, Positions]:
+    """Return the neighbours that training rows would have if they were new.
+
+    Where the bank has two or more named domains a row meets the rows of the *other* domains, since a row at
+    deployment is of a new one; else all rows but itself.
+
+    Parameters
+    ----------
+    model : NormalModel
+        Its bank may hold the rows.
+    V : float array of shape (n_rows, n_features)
+        Rows.
+    domains : str array of shape (n_rows,)
+        Their domains.
+    bank_domains : str array of shape (n_bank,)
+        Domains of the bank.
+    own : int64 array of shape (n_rows,)
+        Position of each row in the bank; -1 where it is not in there.
+
+    Returns
+    -------
+    distances, positions : arrays of shape (n_rows, k)
+        Where fewer rows are left, the last one is repeated.
+    """
+    k = model.n_neighbours
+    if len(model.bank) < 2:
+        return nearest_rows(V, model.bank, model.centre, k)
+    named = np.unique(bank_domains[bank_domains != UNNAMED_DOMAIN])
+    if len(named) < 2:
+        return others(V, model.bank, model.centre, k, own)
+    distances, positions = np.empty((len(V), k)), np.empty((len(V), k), dtype=np.int64)
+    for name in np.unique(domains):
+        mine, kept = (
+            domains == name,
+            np.flatnonzero((bank_domains != name) | (bank_domains == UNNAMED_DOMAIN)),
+        )
+        found, where = nearest_rows(V[mine], model.bank[kept], model.centre, k)
+        column = np.minimum(np.arange(k), found.shape[1] - 1)
+        distances[mine], positions[mine] = found[:, column], kept[where[:, column]]
+    return distances, positions
+
+
+def nearest_normals(
+    model: NormalModel, V: FloatArray, own: DomainNormals | None
+) -> tuple[Distances, Positions]:
+    """Return the nearest normals; positions after the bank are those of the domain's references.
+
+    Parameters
+    ----------
+    model : NormalModel
+        The pooled normals.
+    V : float array of shape (n_rows, n_features)
+        Rows of one domain.
+    own : DomainNormals or None
+        Its references.
+
+    Returns
+    -------
+    distances, positions : arrays of shape (n_rows, k)
+    """
+    distances, positions = nearest_rows(V, model.bank, model.centre, model.n_neighbours)
+    if own is None:
+        return distances, positions
+    more, where = nearest_rows(V, own.rows, model.centre, model.n_neighbours)
+    merged = np.concatenate([distances, more], axis=1)
+    places = np.concatenate([positions, where + len(model.bank)], axis=1)
+    first = np.argsort(merged, axis=1, kind="stable")[:, : model.n_neighbours]
+    return np.take_along_axis(merged, first, axis=1), np.take_along_axis(places, first, axis=1)
+
+
+def cue_values(
+    model: NormalModel,
+    V: FloatArray,
+    neighbours: tuple[Distances, Positions],
+    own: DomainNormals | None = None,
+) -> NDArray[np.float64]:
+    """Return all cues of rows of one domain.
+
+    Parameters
+    ----------
+    model : NormalModel
+        The pooled normals.
+    V : float array of shape (n_rows, n_features)
+        The rows.
+    neighbours : pair of arrays of shape (n_rows, k)
+        Their distances and positions.
+    own : DomainNormals or None
+        The references of their domain.
+
+    Returns
+    -------
+    float64 array of shape (n_rows, 5)
+        In the order of ``CUES``.
+    """
+    distances, positions = neighbours
+    spread = model.spread if own is None else np.concatenate([model.spread, own.spread])
+    plain, ranked = (model.plain, model.ranked) if own is None else (own.plain, own.ranked)
+    return np.column_stack(
+        [
+            distances.mean(axis=1),
+            (distances / (spread[positions] + model.usual)).mean(axis=1),
+            plain.distances(V),
+            ranked.distances(ranks(V, model.knots)),
+            np.sqrt(np.einsum("ij,ij->i", V, V, dtype=np.float64)),
+        ]
+    )

@@ -1,0 +1,52 @@
+"""Each column by its rank among the normals, so that no scale and no far value matters."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.types import FloatArray
+
+N_KNOTS = 512
+"""How many order statistics of a column stand for it."""
+
+
+def rank_knots(normals: FloatArray) -> FloatArray:
+    """Return evenly spaced order statistics of each column.
+
+    Parameters
+    ----------
+    normals : float array of shape (n_normals, n_features)
+        At least one row.
+
+    Returns
+    -------
+    float array of shape (n_features, min(n_normals, 512))
+        Each row ascending.
+    """
+    ordered = np.sort(normals, axis=0)
+    places = np.linspace(0, len(ordered) - 1, min(len(ordered), N_KNOTS)).round().astype(np.int64)
+    return np.ascontiguousarray(ordered[places].T)
+
+
+def ranks(V: FloatArray, knots: FloatArray) -> NDArray[np.float64]:
+    """Return the share of the knots below each value, ties counted half.
+
+    Parameters
+    ----------
+    V : float array of shape (n_rows, n_features)
+        The rows.
+    knots : float array of shape (n_features, n_knots)
+        From :func:`rank_knots`.
+
+    Returns
+    -------
+    float64 array of shape (n_rows, n_features)
+        In [0, 1].
+    """
+    out = np.empty(V.shape, dtype=np.float64)
+    for j, column in enumerate(knots):
+        values = np.ascontiguousarray(V[:, j])
+        below = np.searchsorted(column, values, side="left")
+        out[:, j] = below + np.searchsorted(column, values, side="right")
+    return np.asarray(out / (2 * knots.shape[1]))

@@ -1,0 +1,320 @@
+"""Fitting one mode: rounds in which rows, domains and kinds are left out, then the fit on everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.detectors.fused.choice import (
+    RESIDUAL_WEIGHTS,
+    WEIGHTS,
+    LeftOut,
+    Strengths,
+    choose_cues,
+    choose_strengths,
+    reach_of,
+    weights_of,
+)
+from unseen.detectors.fused.evidence import (
+    LabelledRows,
+    evidence_of,
+    learn_labels,
+    log_odds_location,
+)
+from unseen.detectors.fused.mode import Mode
+from unseen.detectors.fused.novelty import (
+    NormalModel,
+    cue_values,
+    fit_normals,
+    fresh_neighbours,
+    nearest_normals,
+    own_spread,
+)
+from unseen.detectors.fused.scales import CueScales, fit_scales
+from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray
+
+N_FOLDS = 3
+LEAST_NORMALS = 12
+_ROUND_NORMALS = 3_000
+_ROUND_TREES = 30
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Rows of one view to fit a mode on.
+
+    Attributes
+    ----------
+    normals, anomalies : float array of shape (n_rows, n_features)
+        The rows.
+    normal_domains, anomaly_domains : str array of shape (n_rows,)
+        Their domains.
+    kinds : str array of shape (n_anomalies,)
+        Kind of each anomaly.
+    groups : int64 array of shape (n_normals,)
+        Normals of one group are never split.
+    """
+
+    normals: FloatArray
+    anomalies: FloatArray
+    normal_domains: StrArray
+    anomaly_domains: StrArray
+    kinds: StrArray
+    groups: NDArray[np.int64]
+
+    @property
+    def by_domain(self) -> bool:
+        """Whether whole domains can be left out."""
+        return len(self.named_domains) >= 2
+
+    @property
+    def named_domains(self) -> StrArray:
+        """The named domains of the normals, sorted."""
+        names = np.unique(self.normal_domains)
+        return names[names != UNNAMED_DOMAIN]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of a fit.
+
+    Attributes
+    ----------
+    n_neighbours, n_trees, seed, n_jobs : int
+        As in :class:`unseen.detectors.unseen_detector.UnseenDetector`.
+    labels : {"guarded", "ignore"}
+        Whether labels may say anything.
+    """
+
+    n_neighbours: int
+    n_trees: int
+    seed: int
+    n_jobs: int
+    labels: str
+
+
+@dataclass(frozen=True)
+class _Round:
+    """One fold: a fit without it, and its rows as that fit sees them."""
+
+    held: NDArray[np.bool_]
+    normals: NormalModel
+    values: NDArray[np.float64]
+    nearest: NDArray[np.float64]
+    scales: CueScales
+
+
+@dataclass(frozen=True)
+class FittedMode:
+    """A mode and how it came about.
+
+    Attributes
+    ----------
+    mode : Mode
+        Fitted.
+    cues : str
+        The chosen set of cues.
+    strengths : Strengths
+        What labels may say.
+    """
+
+    mode: Mode
+    cues: str
+    strengths: Strengths
+
+
+def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool) -> FittedMode:
+    """Fit a mode.
+
+    Parameters
+    ----------
+    view : str
+        Name of the view the rows are in.
+    rows : TrainingRows
+        The rows.
+    options : Options
+        The settings.
+    residual : bool
+        Whether the view makes residuals.
+
+    Returns
+    -------
+    FittedMode
+    """
+    spread = own_spread(rows.normals, options.n_neighbours)
+    rounds = _rounds(rows, spread, options)
+    judged = rounds if rows.by_domain else rounds[:1]  # without domains every round has all rows of a kind
+    left_out = [item for found in judged for item in _kinds_left_out(rows, found, options)]
+    cues = choose_cues(left_out, residual=residual)
+    weights = weights_of((RESIDUAL_WEIGHTS if residual else WEIGHTS)[cues])
+    normals = fit_normals(rows.normals, spread, options.n_neighbours)
+    placed_normals, scales = _placed_normals(rows, normals, rounds)
+    novelty = placed_normals @ weights
+    strengths = choose_strengths(
+        [item for item in left_out if item.local.any() or item.log_odds.any()],
+        weights,
+        wide_allowed=rows.by_domain,
+    )
+    labelled = None
+    wanted = strengths.local or strengths.wide
+    if options.labels == "guarded" and len(rows.anomalies) and wanted:
+        labelled = _learn(rows, normals, scales, rounds, placed_normals, options)
+    odds_centre, odds_spread = 0.0, 1.0
+    if labelled is not None and strengths.wide and rounds:
+        pooled = [item.log_odds[~item.y] for item in left_out if item.log_odds.any()]
+        odds_centre, odds_spread = log_odds_location(np.concatenate(pooled))
+    unit = float(np.quantile(novelty, 0.99) - np.median(novelty))
+    mode = Mode(
+        view=view,
+        normals=normals,
+        scales=scales,
+        weights=weights,
+        labelled=labelled,
+        local_strength=strengths.local if labelled is not None else 0.0,
+        wide_strength=strengths.wide if labelled is not None else 0.0,
+        reach=max(reach_of(novelty), 1e-3),
+        unit=max(unit, 1e-3),
+        odds_centre=odds_centre,
+        odds_spread=odds_spread,
+    )
+    return FittedMode(mode, cues, strengths)
+
+
+def _rounds(rows: TrainingRows, spread: NDArray[np.float64], options: Options) -> list[_Round]:
+    """Leave out a third of the domains (groups, rows) in turn."""
+    keys = rows.normal_domains if rows.by_domain else rows.groups
+    names, codes = np.unique(keys, return_inverse=True)
+    n_folds = min(N_FOLDS, len(names))
+    if len(rows.normals) < LEAST_NORMALS or n_folds < 2:
+        return []
+    order = np.random.default_rng(options.seed).permutation(len(names))
+    fold = (order % n_folds)[codes]
+    found = []
+    for number in range(n_folds):
+        held = fold == number
+        if not held.any() or held.all():
+            continue
+        normals = fit_normals(rows.normals[~held], spread[~held], options.n_neighbours)
+        neighbours = nearest_normals(normals, rows.normals[held], None)
+        values = cue_values(normals, rows.normals[held], neighbours)
+        found.append(_Round(held, normals, values, neighbours[0][:, 0], fit_scales(values)))
+    return found
+
+
+def _kinds_left_out(rows: TrainingRows, found: _Round, options: Options) -> list[LeftOut]:
+    """Leave each kind out of the labels of a round; with domains the kind's rows are of its domains."""
+    kinds = np.unique(rows.kinds)
+    here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held])
+    results = []
+    for kind in kinds:
+        judged = (rows.kinds == kind) & (here if rows.by_domain else True)
+        taught = (rows.kinds != kind) & (~here if rows.by_domain else True)
+        if judged.any():
+            results.append(_one_left_out(rows, found, str(kind), judged, taught, options))
+    return results
+
+
+def _one_left_out(
+    rows: TrainingRows,
+    found: _Round,
+    kind: str,
+    judged: NDArray[np.bool_],
+    taught: NDArray[np.bool_],
+    options: Options,
+) -> LeftOut:
+    held = _thinned(np.flatnonzero(found.held), _ROUND_NORMALS, options.seed)
+    at = np.searchsorted(np.flatnonzero(found.held), held)
+    V = np.concatenate([rows.normals[held], rows.anomalies[judged]])
+    neighbours = nearest_normals(found.normals, rows.anomalies[judged], None)
+    values = cue_values(found.normals, rows.anomalies[judged], neighbours)
+    placed = found.scales.place(np.concatenate([found.values[at], values]))
+    nearest = np.concatenate([found.nearest[at], neighbours[0][:, 0]])
+    y = np.arange(len(V)) >= len(held)
+    local, log_odds = np.zeros(len(V)), np.zeros(len(V))
+    if taught.any() and options.labels == "guarded":
+        labelled = _learn_in_round(rows, found, taught, options)
+        evidence = evidence_of(labelled, V, placed, nearest, found.normals.usual)
+        local, log_odds = evidence.local, evidence.log_odds()
+    return LeftOut(kind, y, placed, local, log_odds)
+
+
+def _learn_in_round(
+    rows: TrainingRows, found: _Round, taught: NDArray[np.bool_], options: Options
+) -> LabelledRows:
+    """Grow a few trees on the rows that stayed, with cues as if they were new."""
+    stayed = np.flatnonzero(~found.held)
+    chosen = _thinned(np.arange(len(stayed)), _ROUND_NORMALS, options.seed)
+    bank_domains = rows.normal_domains[stayed]
+    normals = rows.normals[stayed[chosen]]
+    fresh = fresh_neighbours(found.normals, normals, bank_domains[chosen], bank_domains, chosen)
+    anomalies, domains = rows.anomalies[taught], rows.anomaly_domains[taught]
+    nowhere = np.full(len(anomalies), -1)
+    own = fresh_neighbours(found.normals, anomalies, domains, bank_domains, nowhere)
+    return learn_labels(
+        (normals, found.scales.place(cue_values(found.normals, normals, fresh))),
+        (anomalies, found.scales.place(cue_values(found.normals, anomalies, own))),
+        rows.kinds[taught],
+        n_trees=min(_ROUND_TREES, options.n_trees),
+        seed=options.seed,
+        n_jobs=options.n_jobs,
+    )
+
+
+def _placed_normals(
+    rows: TrainingRows, normals: NormalModel, rounds: list[_Round]
+) -> tuple[NDArray[np.float64], CueScales]:
+    """Cues of all normals from fits without them, placed by their own round; and the pooled scales."""
+    values = np.empty((len(rows.normals), rounds[0].values.shape[1] if rounds else 5))
+    placed = np.empty_like(values)
+    if not rounds:
+        own = np.arange(len(rows.normals))
+        fresh = fresh_neighbours(normals, rows.normals, rows.normal_domains, rows.normal_domains, own)
+        values = cue_values(normals, rows.normals, fresh)
+        scales = fit_scales(values)
+        return scales.place(values), scales
+    for found in rounds:
+        values[found.held] = found.values
+        placed[found.held] = found.scales.place(found.values)
+    return placed, fit_scales(values)
+
+
+def _learn(
+    rows: TrainingRows,
+    normals: NormalModel,
+    scales: CueScales,
+    rounds: list[_Round],
+    placed_normals: NDArray[np.float64],
+    options: Options,
+) -> LabelledRows:
+    """Grow the trees of the final fit; every row has cues from a fit that did not see its domain."""
+    placed = np.empty((len(rows.anomalies), placed_normals.shape[1]))
+    done = np.zeros(len(rows.anomalies), dtype=np.bool_)
+    if rows.by_domain:
+        for found in rounds:
+            here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held]) & ~done
+            if here.any():
+                V = rows.anomalies[here]
+                placed[here] = found.scales.place(
+                    cue_values(found.normals, V, nearest_normals(found.normals, V, None))
+                )
+                done |= here
+    if not done.all():
+        V = rows.anomalies[~done]
+        placed[~done] = scales.place(cue_values(normals, V, nearest_normals(normals, V, None)))
+    chosen = _thinned(np.arange(len(rows.normals)), 10_000, options.seed)
+    return learn_labels(
+        (rows.normals[chosen], placed_normals[chosen]),
+        (rows.anomalies, placed),
+        rows.kinds,
+        n_trees=options.n_trees,
+        seed=options.seed,
+        n_jobs=options.n_jobs,
+    )
+
+
+def _thinned(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))

@@ -1,0 +1,269 @@
+"""The detector to reach for first: novelty in several spaces, raised by labels only where they are local.
+
+Labels tell what *some* anomalies look like. Used as classifiers use them, they cost detection of the kinds
+that nobody labelled. Here the score is normals-only novelty, and labels raise it near labelled anomalies::
+
+    score(x) = ( Σ_c w_c z_c(x) + a · t · P(x) g(x) + b · wide(x) ) / u
+
+with cues ``z_c`` (:mod:`unseen.detectors.fused.novelty`) on the scale of held-back normals
+(:mod:`unseen.detectors.fused.scales`), evidence ``P g`` and ``wide`` from labels
+(:mod:`unseen.detectors.fused.evidence`), and ``w``, ``a``, ``b`` chosen on known kinds left out in turn
+inside the training rows (:mod:`unseen.detectors.fused.choice`). ``a`` and ``b`` become 0, and the score the
+normals-only one, where a kind left out would lose by them. Rows whose domain has references are scored in a
+second mode, as residuals to the nearest reference, if the training rows have named domains to learn from.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.checks import check_choice, check_int, check_real
+from unseen.detectors.base import BaseDetector
+from unseen.detectors.fused.mode import Mode, score_parts, split_over_features
+from unseen.detectors.fused.novelty import DomainNormals, add_references
+from unseen.detectors.fused.training import FittedMode, Options, TrainingRows, fit_mode
+from unseen.references import ReferenceStore, apply_view, build_store, extend_store, reference_rows
+from unseen.scoring.holding_back import group_codes
+from unseen.types import NORMAL_KIND, UNNAMED_DOMAIN, FloatArray, Labels, StrArray
+
+LABELS = ("guarded", "ignore")
+INNER_VIEW = "residual-nearest"
+REFERENCE_PRIOR = 300.0
+
+
+class UnseenDetector(BaseDetector):
+    """Normals-only novelty, raised near labelled anomalies where that hurts no kind left out.
+
+    Parameters
+    ----------
+    labels : {"guarded", "ignore"}
+        Whether labelled anomalies may raise scores. ``"ignore"`` is the normals-only score.
+    n_neighbours : int
+        How many nearest normals count.
+    n_trees : int
+        Trees of the label-aware part.
+    trim : float in [0, 0.5)
+        This share of the normals, the most unusual ones, is left out of the fit, since some of them may be
+        anomalies.
+    max_bank_rows : int
+        Most normals that are kept; of more, so many are drawn by ``seed``.
+    n_jobs : int or None
+        Threads that grow trees; None: as many as this process may use. It changes no score.
+    view, n_references, calibration_fraction, false_alarm_rate, normal, seed
+        See :class:`unseen.detectors.base.BaseDetector`. With ``view="raw"`` and named domains both the raw
+        and the residual mode are fitted.
+
+    Attributes
+    ----------
+    modes_ : tuple of Mode
+        How rows are scored: without references, and, if it could be learnt, with.
+    store_ : ReferenceStore or None
+        References of domains, for the second mode.
+    joined_ : dict of str to DomainNormals
+        References of domains as parts of the normals of the first mode.
+    choices_ : dict
+        What was chosen inside the training rows: for each mode the cues, the strengths, and the AUROC of
+        each known kind when it was left out, normals-only and fused.
+    n_trimmed_ : int
+        Normals that ``trim`` left out.
+    """
+
+    uses_labels: ClassVar[bool] = True
+    reference_use: ClassVar[str] = (
+        "rows of their domain are scored as residuals to the nearest of them where domains were named in "
+        "training, and otherwise join the neighbours and the moments, beside what the view does"
+    )
+
+    modes_: tuple[Mode, ...]
+    store_: ReferenceStore | None
+    joined_: dict[str, DomainNormals]
+    choices_: dict[str, dict[str, str | float | list[float] | list[str]]]
+    n_trimmed_: int
+
+    def __init__(
+        self,
+        *,
+        labels: str = "guarded",
+        n_neighbours: int = 5,
+        n_trees: int = 60,
+        trim: float = 0.0,
+        max_bank_rows: int = 20_000,
+        n_jobs: int | None = None,
+        view: str = "raw",
+        n_references: int = 8,
+        calibration_fraction: float = 0.2,
+        false_alarm_rate: float = 0.01,
+        normal: str | Sequence[str] = NORMAL_KIND,
+        seed: int = 0,
+    ) -> None:
+        self.labels = labels
+        self.n_neighbours = n_neighbours
+        self.n_trees = n_trees
+        self.trim = trim
+        self.max_bank_rows = max_bank_rows
+        self.n_jobs = n_jobs
+        self.view = view
+        self.n_references = n_references
+        self.calibration_fraction = calibration_fraction
+        self.false_alarm_rate = false_alarm_rate
+        self.normal = normal
+        self.seed = seed
+
+    def _check_parameters(self) -> None:
+        check_choice(self, "labels", self.labels, LABELS)
+        check_int(self, "n_neighbours", self.n_neighbours, minimum=1)
+        check_int(self, "n_trees", self.n_trees, minimum=1)
+        check_real(self, "trim", self.trim, minimum=0, maximum=0.5, open_maximum=True)
+        check_int(self, "max_bank_rows", self.max_bank_rows, minimum=1)
+        if self.n_jobs is not None:
+            check_int(self, "n_jobs", self.n_jobs, minimum=1)
+
+    # -------------------------------------------------------------------- fit
+    def _fit(self, V: FloatArray, labels: Labels) -> None:
+        chosen = self._drawn(labels)
+        V, labels = V[chosen], labels.take(chosen)
+        kept = self._untrimmed(V, labels)
+        self.n_trimmed_ = int((~kept).sum())
+        V, labels = V[kept], labels.take(kept)
+        options = Options(self.n_neighbours, self.n_trees, self.seed, self._n_jobs(), self.labels)
+        fitted = [fit_mode(self.view, _training_rows(V, labels), options, residual=self.view != "raw")]
+        self.store_, self.joined_ = None, {}
+        marked = self._inner_references(labels)
+        if marked.any():
+            self.store_ = build_store(V, labels.domains, marked, labels.normal, keep_rows=True)
+            residuals = apply_view(INNER_VIEW, V, labels.domains, self.store_)[~marked]
+            rows = _training_rows(residuals, labels.take(~marked))
+            fitted.append(fit_mode(INNER_VIEW, rows, options, residual=True))
+        self.modes_ = tuple(item.mode for item in fitted)
+        self.choices_ = {
+            name: _choices(item) for name, item in zip(("plain", "references"), fitted, strict=False)
+        }
+
+    def _drawn(self, labels: Labels) -> NDArray[np.int64]:
+        """Return normals, capped, and all labelled anomalies."""
+        normals = np.flatnonzero(labels.normal)
+        if len(normals) > self.max_bank_rows:
+            marked = np.flatnonzero(self._inner_references(labels))
+            others = np.setdiff1d(normals, marked)
+            draw = np.random.default_rng(self.seed)
+            few = draw.choice(others, max(1, self.max_bank_rows - len(marked)), replace=False)
+            normals = np.concatenate([marked, few])
+        return np.sort(np.concatenate([normals, np.flatnonzero(labels.anomaly)]))
+
+    def _untrimmed(self, V: FloatArray, labels: Labels) -> NDArray[np.bool_]:
+        """Return which rows stay when the most unusual normals go."""
+        kept = np.ones(len(V), dtype=np.bool_)
+        n_out = int(self.trim * labels.normal.sum())
+        if n_out:
+            rows = np.flatnonzero(labels.normal)
+            options = Options(max(self.n_neighbours, 2 * n_out), 1, self.seed, 1, "ignore")
+            normals = _training_rows(V[rows], labels.take(rows))
+            mode = fit_mode(self.view, normals, options, residual=self.view != "raw").mode
+            novelty = score_parts(mode, V[rows], None).novelty
+            kept[rows[np.argsort(-novelty, kind="stable")[:n_out]]] = False
+        return kept
+
+    def _inner_references(self, labels: Labels) -> NDArray[np.bool_]:
+        """Mark references of training domains for the second mode; none where it cannot be learnt."""
+        none = np.zeros(len(labels), dtype=np.bool_)
+        if self.view != "raw":
+            return none
+        marked = reference_rows(labels.domains, labels.normal, self.n_references)
+        left = labels.normal & ~marked & (labels.domains != UNNAMED_DOMAIN)
+        return marked if len(np.unique(labels.domains[left])) >= 2 else none
+
+    def _n_jobs(self) -> int:
+        return self.n_jobs if self.n_jobs is not None else len(os.sched_getaffinity(0))
+
+    # ------------------------------------------------------------------ score
+    def _adapt(self, V_ref: FloatArray, domains: StrArray) -> None:
+        if self.store_ is not None:
+            self.store_ = extend_store(self.store_, V_ref, domains, keep_rows=True)
+            return
+        if self.view == "residual-nearest":
+            return
+        normals = self.modes_[0].normals
+        new = {
+            str(name): add_references(normals, V_ref[domains == name], REFERENCE_PRIOR)
+            for name in np.unique(domains)
+        }
+        self.joined_ = {**self.joined_, **new}
+
+    def _score(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
+        out = np.empty(len(V), dtype=np.float64)
+        for batch in self._batches(V, domains):
+            out[batch.rows] = score_parts(batch.mode, batch.V, batch.own).score
+        return out
+
+    def _explain(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
+        return self._score_and_explain(V, domains)[1]
+
+    def _score_and_explain(
+        self, V: FloatArray, domains: StrArray
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        scores = np.empty(len(V), dtype=np.float64)
+        contributions = np.empty(V.shape, dtype=np.float64)
+        for batch in self._batches(V, domains):
+            parts = score_parts(batch.mode, batch.V, batch.own)
+            scores[batch.rows] = parts.score
+            contributions[batch.rows] = split_over_features(batch.mode, batch.V, parts, batch.own)
+        return scores, contributions
+
+    def _batches(self, V: FloatArray, domains: StrArray) -> Iterator[_Batch]:
+        """Yield rows that are scored alike."""
+        rest = np.ones(len(V), dtype=np.bool_)
+        if self.store_ is not None:
+            known = self.store_.knows(domains)
+            rows = np.flatnonzero(known)
+            if len(rows):
+                residuals = apply_view(INNER_VIEW, V[rows], domains[rows], self.store_)
+                yield _Batch(rows, residuals, self.modes_[1], None)
+            rest &= ~known
+        for name, own in self.joined_.items():
+            rows = np.flatnonzero(rest & (domains == name))
+            if len(rows):
+                yield _Batch(rows, V[rows], self.modes_[0], own)
+                rest[rows] = False
+        rows = np.flatnonzero(rest)
+        if len(rows):
+            yield _Batch(rows, V[rows], self.modes_[0], None)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Rows that are scored alike, in the view of their mode."""
+
+    rows: NDArray[np.int64]
+    V: FloatArray
+    mode: Mode
+    own: DomainNormals | None
+
+
+def _training_rows(V: FloatArray, labels: Labels) -> TrainingRows:
+    normal, anomaly = labels.normal, labels.anomaly
+    return TrainingRows(
+        normals=V[normal],
+        anomalies=V[anomaly],
+        normal_domains=labels.domains[normal],
+        anomaly_domains=labels.domains[anomaly],
+        kinds=labels.kinds[anomaly],
+        groups=group_codes(labels.groups, len(labels))[normal],
+    )
+
+
+def _choices(fitted: FittedMode) -> dict[str, str | float | list[float] | list[str]]:
+    strengths = fitted.strengths
+    return {
+        "cues": fitted.cues,
+        "local": strengths.local,
+        "wide": strengths.wide,
+        "kinds": list(strengths.kinds),
+        "novelty": [float(value) for value in strengths.novelty],
+        "fused": [float(value) for value in strengths.fused],
+    }

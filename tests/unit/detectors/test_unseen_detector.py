@@ -1,0 +1,110 @@
+"""The detector to reach for first: what it promises about labels, false alarms and references."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from unseen.detectors import UnseenDetector
+from unseen.metrics.ranking import auroc
+
+QUICK = {"n_trees": 15, "n_jobs": 1}
+N_FEATURES = 6
+
+
+def blob(random: np.random.Generator, n: int, centre: float | np.ndarray, width: float = 1.0) -> np.ndarray:
+    return random.normal(size=(n, N_FEATURES)) * width + centre
+
+
+def against(detector: UnseenDetector, normals: np.ndarray, anomalies: np.ndarray) -> float:
+    scores = detector.decision_function(np.concatenate([normals, anomalies]))
+    return auroc(np.arange(len(scores)) >= len(normals), scores)
+
+
+@pytest.mark.parametrize("n_known", [1, 2])
+@pytest.mark.parametrize("seed", range(3))
+def test_labels_that_mislead_cost_nothing(n_known, seed):
+    """The known kinds lie far out, the unknown one near the normals on the other side."""
+    random = np.random.default_rng(seed)
+    far = [np.r_[9.0, np.zeros(5)], np.r_[7.0, 7.0, np.zeros(4)]][:n_known]
+    near = np.r_[-3.0, -2.0, np.zeros(4)]
+    known = [blob(random, 30, centre) for centre in far]
+    X = np.concatenate([blob(random, 600, 0.0), *known])
+    kinds = np.repeat(["normal", "a", "b"][: n_known + 1], [600, *[30] * n_known])
+    fused = UnseenDetector(**QUICK).fit(X, kinds)
+    plain = UnseenDetector(labels="ignore", **QUICK).fit(X, kinds)
+    normals, unknown = blob(random, 500, 0.0), blob(random, 300, near, 0.7)
+    assert against(fused, normals, unknown) >= against(plain, normals, unknown) - 0.005
+
+
+def test_known_kinds_gain_by_their_labels():
+    """A tight kind amid the normals: no novelty finds it, its labels do."""
+    random = np.random.default_rng(1)
+    inside = np.array([0.8, -0.6, 0.4, 0.0, 0.3, -0.2])
+    X = np.concatenate([blob(random, 500, 0.0), blob(random, 40, inside, 0.03), blob(random, 40, 5.0)])
+    kinds = np.repeat(["normal", "inside", "far"], [500, 40, 40])
+    normals, known = blob(random, 500, 0.0), blob(random, 100, inside, 0.03)
+    fused = UnseenDetector(**QUICK).fit(X, kinds)
+    plain = UnseenDetector(labels="ignore", **QUICK).fit(X, kinds)
+    assert against(plain, normals, known) < 0.6
+    assert against(fused, normals, known) > 0.95
+
+
+def test_labels_never_lower_a_score():
+    random = np.random.default_rng(2)
+    X = np.concatenate([blob(random, 300, 0.0), blob(random, 20, 4.0), blob(random, 20, -4.0)])
+    kinds = np.repeat(["normal", "up", "down"], [300, 20, 20])
+    rows = blob(random, 200, 0.0, 3.0)
+    plain = UnseenDetector(labels="ignore", **QUICK).fit(X, kinds).decision_function(rows)
+    assert (UnseenDetector(**QUICK).fit(X, kinds).decision_function(rows) >= plain - 1e-9).all()
+
+
+@pytest.mark.parametrize("labelled", [0, 1, 40])
+def test_one_in_a_hundred_fresh_normals_is_flagged(labelled):
+    random = np.random.default_rng(3)
+    X = np.concatenate([blob(random, 5000, 0.0), blob(random, labelled, 3.0)])
+    y = np.repeat([0, 1], [5000, labelled])
+    detector = UnseenDetector(calibration_fraction=0.4, **QUICK).fit(X, y)
+    assert 0.005 <= detector.predict(blob(random, 5000, 0.0)).mean() <= 0.02
+
+
+def test_trimming_is_counted_and_finds_hidden_anomalies():
+    random = np.random.default_rng(4)
+    X = np.concatenate([blob(random, 380, 0.0), blob(random, 20, 6.0, 0.5)])
+    hidden, normals = blob(random, 100, 6.0, 0.5), blob(random, 300, 0.0)
+    trimmed = UnseenDetector(trim=0.1, calibration_fraction=0, **QUICK).fit(X)
+    kept = UnseenDetector(calibration_fraction=0, **QUICK).fit(X)
+    assert trimmed.n_trimmed_ == 40
+    assert kept.n_trimmed_ == 0
+    assert against(trimmed, normals, hidden) > against(kept, normals, hidden)
+    assert against(trimmed, normals, hidden) > 0.99
+
+
+def drifting_domains(random: np.random.Generator, names: list[str], n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Normals whose mean is another in each domain."""
+    means = {name: random.normal(size=N_FEATURES) * 4 for name in names}
+    X = np.concatenate([blob(random, n, means[name]) for name in names])
+    return X, np.repeat(names, n)
+
+
+def test_references_of_a_new_domain_help_where_domains_were_named():
+    random = np.random.default_rng(5)
+    X, domains = drifting_domains(random, list("abcdefgh"), 60)
+    detector = UnseenDetector(calibration_fraction=0, n_references=8, **QUICK).fit(X, domains=domains)
+    assert len(detector.modes_) == 2
+    normals, _ = drifting_domains(random, ["new"], 200)
+    shifted = normals[100:] + np.r_[4.0, 4.0, np.zeros(4)]
+    before = against(detector, normals[8:100], shifted)
+    adapted = detector.adapt(normals[:8], domains=["new"] * 8)
+    rows = np.concatenate([normals[8:100], shifted])
+    scores = adapted.decision_function(rows, domains=["new"] * len(rows))
+    assert auroc(np.arange(len(rows)) >= 92, scores) > max(before, 0.95)
+
+
+def test_choices_say_what_kinds_left_out_reached():
+    random = np.random.default_rng(6)
+    X = np.concatenate([blob(random, 300, 0.0), blob(random, 20, 4.0), blob(random, 20, -4.0)])
+    kinds = np.repeat(["normal", "up", "down"], [300, 20, 20])
+    chosen = UnseenDetector(**QUICK).fit(X, kinds).choices_["plain"]
+    assert chosen["kinds"] == ["down", "up"]
+    assert all(f >= n - 0.005 for n, f in zip(chosen["novelty"], chosen["fused"], strict=True))
