@@ -11,7 +11,7 @@ import torch
 from unseen.detectors.images import ValueOrder
 from unseen.detectors.images.looking import rotated
 from unseen.detectors.images.value_order import PUBLISHED
-from unseen.errors import LabelError, ParameterError
+from unseen.errors import LabelError, NotCalibratedError, ParameterError
 from unseen.metrics import auroc
 from unseen.nn.adaptation import AdaptationLayer
 
@@ -135,6 +135,30 @@ def test_turned_references_and_the_part_alone_as_for_its_rivals():
     on_part = made(adaptation=False, foreground="hull").fit(lying)
     assert len(on_part.memory_["bank"]) < 2 * 64
     assert on_part.score_maps(asked)[0, 0, 0] < plain.score_maps(asked)[0].max()
+
+
+def test_real_abnormal_references_take_the_place_of_made_up_ones():
+    world, fresh = draw(1, 4, 4), draw(2, 6, 6)
+    made_up = made(adaptation=False).fit(world.X[:2]).adapt(world.normals, domains=["new"] * 4)
+    defects = [place for place in range(8) if world.y[place] == 1]
+    shown, masks = [world.X[i] for i in defects], [world.masks[i] for i in defects]
+    real = made_up.with_abnormal(shown, masks, domain="new")
+    asked = {"domains": ["new"] * 12}
+    assert not np.allclose(
+        real.decision_function(fresh.X, **asked), made_up.decision_function(fresh.X, **asked)
+    )
+    assert auroc(fresh.y, real.decision_function(fresh.X, **asked)) > 0.9
+    np.testing.assert_array_equal(real.decision_function(fresh.X), made_up.decision_function(fresh.X))
+    elsewhere = made_up.with_abnormal(shown, masks)
+    np.testing.assert_array_equal(
+        elsewhere.decision_function(fresh.X, **asked), made_up.decision_function(fresh.X, **asked)
+    )
+    assert not np.allclose(elsewhere.decision_function(fresh.X), made_up.decision_function(fresh.X))
+    assert made_up.predict(fresh.X[:1], domains=["new"]).shape == (1,)
+    with pytest.raises(NotCalibratedError):
+        real.predict(fresh.X[:1], domains=["new"])
+    with pytest.raises(LabelError, match="mask"):
+        made_up.with_abnormal(shown, masks[:1])
 
 
 def test_the_published_schedule_is_that_of_the_paper():

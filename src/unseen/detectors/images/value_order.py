@@ -22,13 +22,14 @@ the identity, so that few episodes can only refine what untrained features do; i
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from unseen.checks import check_choice, check_int, check_real
@@ -39,6 +40,7 @@ from unseen.nn.adaptation import AdaptationLayer
 from unseen.nn.device import resolve_device, seeded_generator
 from unseen.nn.patches.defect_episodes import DefectEpisodes, defective
 from unseen.nn.patches.neighbours import nearest_by_cosine
+from unseen.nn.patches.pictures import as_source
 from unseen.nn.patches.turns import useful_looks
 from unseen.nn.patches.value_order import (
     abnormal_directions,
@@ -49,7 +51,7 @@ from unseen.nn.patches.value_order import (
 from unseen.nn.randomness import isolated_randomness
 from unseen.nn.synthetic import SyntheticAnomalies
 from unseen.nn.training import check_schedule, train
-from unseen.pixels import Pixels, Size
+from unseen.pixels import ImageSource, Pixels, Size
 from unseen.types import BoolArray, FloatArray, Labels
 
 QUERIES = ("real", "synthetic")
@@ -311,17 +313,66 @@ class ValueOrder(BaseImageDetector):
             on_part = looks[:, :, -2].flatten() >= least
             normal = normal[on_part] if on_part.any() else normal
             chosen = self._adapted(made[:, :-2]).flatten(0, 1)[defective(made[:, -1].flatten(1)).flatten()]
-            _, residuals = compare_with_normal(chosen, normal)
-            values = value_component(residuals, sorting=self.sorting)
-            directions, length = abnormal_directions(values)
             lengths = normal.square().sum(dim=1).sqrt()
             bank = torch.nn.functional.normalize(normal, dim=1)
-        return {
-            "bank": bank.numpy(),
-            "lengths": lengths.numpy(),
-            "directions": directions.numpy(),
-            "mean_length": length.reshape(1).numpy(),
+            return {
+                "bank": bank.numpy(),
+                "lengths": lengths.numpy(),
+                **self._directions(chosen, normal),
+            }
+
+    def with_abnormal(
+        self, X: ArrayLike | ImageSource, masks: Sequence[BoolArray], *, domain: str = ""
+    ) -> Self:
+        """Return a detector that compares a domain's pictures with real abnormal patches, not made-up ones.
+
+        Parameters
+        ----------
+        X : ImageSource or sequence of uint8 arrays of shape (height, width, 3)
+            Pictures with a defect.
+        masks : sequence of bool arrays of shape (height, width)
+            Where it is. Patches mostly under it are remembered.
+        domain : str
+            The domain, with references from ``adapt``; otherwise all pictures without references of theirs.
+
+        Returns
+        -------
+        Self
+            A new detector. The domain is not calibrated: made-up and real defects give other scores.
+
+        Raises
+        ------
+        LabelError
+            If there are not as many masks as pictures, or none shows a defect.
+        """
+        self._check_fitted()
+        pictures = as_source(self, X)
+        if len(masks) != len(pictures) or not any(np.any(mask) for mask in masks):
+            raise LabelError("ValueOrder: with_abnormal needs a mask of the defect for each picture.")
+        none = np.zeros(len(pictures), dtype=np.bool_)
+        V = torch.from_numpy(self._seeing().all_looks(pictures, lambda *_: [], none, masks)[:, 0])
+        found = copy.copy(self)
+        found.domain_memories_ = dict(self.domain_memories_)
+        found.domain_calibrations_ = {
+            name: known for name, known in self.domain_calibrations_.items() if name != domain
         }
+        known = domain in self.domain_memories_
+        memory = dict(self.domain_memories_[domain] if known else self.memory_)
+        with torch.inference_mode():
+            abnormal = self._adapted(V[:, :-2]).flatten(0, 1)[defective(V[:, -1].flatten(1)).flatten()]
+            bank = torch.from_numpy(memory["bank"] * memory["lengths"][:, None])
+            memory |= self._directions(abnormal, bank)
+        if known:
+            found.domain_memories_[domain] = memory
+        else:
+            found.memory_, found.calibration_ = memory, None
+        return found
+
+    def _directions(self, abnormal: Tensor, bank: Tensor) -> Memory:
+        """The abnormal part of a memory: directions of value components and the mean of their lengths."""
+        _, residuals = compare_with_normal(abnormal, bank)
+        directions, length = abnormal_directions(value_component(residuals, sorting=self.sorting))
+        return {"directions": directions.numpy(), "mean_length": length.reshape(1).numpy()}
 
     def _adapted(self, features: Tensor) -> Tensor:
         """Patches (n, places, channels) of features (n, channels, height, width), through the layer."""
