@@ -22,7 +22,7 @@ from unseen.types import UNNAMED_DOMAIN, BoolArray, StrArray
 DEFAULT_IMAGE_DETECTOR = "nearest-neighbour-patches"
 """The detector of pictures that is used where none is named."""
 
-DEFAULT_IMAGE_SETTINGS: dict[str, Any] = {"score": "residual-norm", "rotations": 8}
+DEFAULT_IMAGE_SETTINGS: dict[str, Any] = {"score": "residual-norm", "rotations": "auto"}
 """Its parameters where nobody sets them; docs/image_detectors.md has what they were chosen on."""
 
 _SCALE_PICTURES = 16
