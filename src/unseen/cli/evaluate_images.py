@@ -46,6 +46,7 @@ def evaluate_folders(context: typer.Context, folders: Sequence[str], out: Path) 
     from unseen.evaluation import Settings, evaluate_images
 
     given = context.params
+    _check_all_are_pictures([*folders, *(given["source"] or ())])
     options.refuse_given(context, _OF_TABLES, f"{folders[0]} holds pictures")
     detectors = make_image_detectors(
         given["detectors"],
@@ -71,6 +72,17 @@ def evaluate_folders(context: typer.Context, folders: Sequence[str], out: Path) 
             resume=not given["fresh"],
             progress=progress,
             dataset={"name": ", ".join(Path(folder).name for folder in folders), "files": list(folders)},
+        )
+
+
+def _check_all_are_pictures(folders: Sequence[str]) -> None:
+    from unseen.errors import ParameterError
+    from unseen.pipeline import holds_pictures
+
+    odd = [folder for folder in folders if Path(folder).exists() and not holds_pictures(folder)]
+    if odd:
+        raise ParameterError(
+            f"{odd[0]} is no folder of pictures, but others are; evaluate tables and pictures on their own."
         )
 
 
