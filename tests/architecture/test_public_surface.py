@@ -140,7 +140,7 @@ PUBLIC: dict[str, list[str]] = {
         "perlin_masks",
         "perlin_noise",
     ],
-    "unseen.persistence": ["SCHEMA_VERSION", "load", "save"],
+    "unseen.persistence": ["SCHEMA_VERSION", "export_onnx", "load", "save"],
     "unseen.pipeline": [
         "DEFAULT_DETECTOR",
         "DEFAULT_IMAGE_DETECTOR",
@@ -175,6 +175,7 @@ PUBLIC: dict[str, list[str]] = {
     "unseen.reports": ["REPORT", "write_report"],
     "unseen.scoring": [
         "Calibration",
+        "Drift",
         "benjamini_hochberg",
         "bonferroni_p",
         "cauchy_p",
@@ -184,6 +185,7 @@ PUBLIC: dict[str, list[str]] = {
         "harmonic_p",
         "hold_back",
         "log_scaled_robust_z",
+        "measure_drift",
         "smallest_p",
         "sum_fusion",
     ],

@@ -19,6 +19,7 @@ from unseen.cli.adapt import adapt
 from unseen.cli.demo import demo
 from unseen.cli.detectors import detectors
 from unseen.cli.evaluate import evaluate
+from unseen.cli.export import export
 from unseen.cli.fit import fit
 from unseen.cli.report import report
 from unseen.cli.score import score
@@ -135,7 +136,7 @@ def _root(
         typer.echo(context.get_help())
 
 
-for _command in (demo, fit, score, adapt, evaluate, report, detectors):
+for _command in (demo, fit, score, adapt, evaluate, report, detectors, export):
     app.command()(_command)
 
 

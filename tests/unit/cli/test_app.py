@@ -13,7 +13,7 @@ from unseen import __version__
 from unseen.cli.app import outcome_of
 from unseen.errors import MissingExtraError, ParameterError
 
-COMMANDS = ("demo", "fit", "score", "adapt", "evaluate", "report", "detectors")
+COMMANDS = ("demo", "fit", "score", "adapt", "evaluate", "report", "detectors", "export")
 
 
 def test_version_and_help(run: Run) -> None:

@@ -422,7 +422,7 @@ class BaseImageDetector(CalibratedByDomain, BaseDetector):
 
     def _maps(self, patches: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
         shape = check_size(self, size)
-        sigma = self.smoothing * max(shape) / _SIZE_OF_SMOOTHING
+        sigma = map_sigma(self.smoothing, shape)
         return np.asarray(score_images(torch.from_numpy(patches), shape, sigma).numpy())
 
     def _seeing(self) -> Seeing:
@@ -452,3 +452,20 @@ class BaseImageDetector(CalibratedByDomain, BaseDetector):
     def _check_common_parameters(self) -> None:
         super()._check_common_parameters()
         check_shared_parameters(self)
+
+
+def map_sigma(smoothing: float, size: tuple[int, int]) -> float:
+    """Return the standard deviation of the smoothing of maps of a size, in their pixels.
+
+    Parameters
+    ----------
+    smoothing : float >= 0
+        In pixels of a picture of 448 pixels.
+    size : (int, int)
+        Height and width.
+
+    Returns
+    -------
+    float >= 0
+    """
+    return smoothing * max(size) / _SIZE_OF_SMOOTHING

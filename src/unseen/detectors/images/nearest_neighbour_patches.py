@@ -47,8 +47,8 @@ _SMALL_BANK = 1024
 _CELLS = {"cosine": 1.4, "residual-norm": 0.7}
 """Cells over the root of the number of patches."""
 
-_LEAST_CANDIDATES = 64
-_CANDIDATES = 4
+LEAST_CANDIDATES = 64
+CANDIDATES = 4
 """So many times as many patches as count for a picture's score are compared with the whole bank."""
 
 
@@ -226,7 +226,7 @@ class NearestNeighbourPatches(BaseImageDetector):
     def _image_scores(self, patch_scores: Tensor, features: Tensor, memory: Tensors) -> Tensor:
         flat = patch_scores.flatten(1)
         count = top_count(flat.shape[1], self.top_share)
-        n_candidates = min(flat.shape[1], max(_LEAST_CANDIDATES, _CANDIDATES * count))
+        n_candidates = min(flat.shape[1], max(LEAST_CANDIDATES, CANDIDATES * count))
         if "centres" not in memory:
             return super()._image_scores(patch_scores, features, memory)
         highest, places = flat.topk(n_candidates, dim=1)

@@ -107,7 +107,7 @@ def exported_graph(network: nn.Module, size: tuple[int, int], strides: Sequence[
         A serialised ONNX model: input ``pixels`` (n, 3, height, width), normalised; outputs ``stride_<s>``.
     """
     module = _ListedMaps(network, tuple(strides)).eval()
-    with _quiet(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+    with quiet_export(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
         program = torch.onnx.export(
             module,
             (torch.zeros(2, 3, *size),),
@@ -138,7 +138,7 @@ class _ListedMaps(nn.Module):
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_export() -> Iterator[None]:
     """Silence the exporter, which warns of packages that are not needed here."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
