@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tables import few_shot_table, write_block
 
 from unseen.data.images import ImageSet, read_images
 from unseen.detectors.catalogue import IMAGE_DETECTORS
@@ -120,6 +121,16 @@ def run(folder: Path, options: argparse.Namespace, name: str, count: str, seed: 
 def main() -> None:
     """Run what was asked for and is not in the file of results, one line each."""
     options = parsed()
+    run_all(options)
+    if options.write:
+        rows = [row for row in finished(options.out) if row["references"] in options.references]
+        rows = [row for row in rows if (row["size"], row["strides"]) == (options.size, options.strides)]
+        table = few_shot_table(rows, options.detectors, options.references)
+        write_block("methods/value_order.md", options.write, table)
+
+
+def run_all(options: argparse.Namespace) -> None:
+    """Run what is not in the file of results, until the time is over."""
     known = [{key: row[key] for key in KEYS} for row in finished(options.out)]
     began = time.perf_counter()
     for count in options.references:
@@ -156,6 +167,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--cache", default=None, help="folder where features are kept")
     parser.add_argument("--out", type=Path, default=None, help="results; what is there is not run again")
     parser.add_argument("--seconds", type=float, default=math.inf, help="begin no run after this time")
+    parser.add_argument("--write", metavar="BLOCK", help="put the table into this block of the docs page")
     return parser.parse_args()
 
 

@@ -2,45 +2,54 @@
 
 ::
 
-    python benchmarks/images/transfer.py --source DIR... --target DIR... --references 2 4 8 --cache FOLDER
+    python benchmarks/images/transfer.py --source DIR... --target DIR... --references 2 4 8 --cache FOLDER \\
+        --models FOLDER --out FILE
 
-One layer is trained for each row of the ablation on the source categories (their normals and, as queries,
-their anomalies with masks); targets give references only. One line of JSON a row, target, K and seed.
+The learning rate is chosen on the sources alone: each source category is left out in turn, the layer is
+trained on the others (a single source: on every second kind of its defects, judged by the other kinds) and
+judged with 4 references of the part left out; the rate with the highest mean of image and pixel AUROC is
+taken. Then one layer is trained for each row of the ablation on all source categories (their normals and, as
+queries, their anomalies with masks); targets give references only. ``--extra`` adds folders of normal
+pictures, each a further category with made-up defects, as a row of its own. One line of JSON a row, target, K
+and seed, and one a learning rate and left-out part; what is in the file is not run again.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from few_shot import judge, references
+from few_shot import ROWS, finished, judge, record, references
+from tables import selection_table, transfer_table, write_block
 
 from unseen.data.images import ImageSet, concat_images, read_images
-from unseen.detectors.images import BaseImageDetector, NearestNeighbourPatches, PatchCore, ValueOrder
+from unseen.detectors.catalogue import IMAGE_DETECTORS
+from unseen.detectors.images import BaseImageDetector, ValueOrder
+from unseen.persistence import load, save
 
-ABLATION: dict[str, dict[str, Any]] = {
+TRAINED: dict[str, dict[str, Any]] = {
     "value order": {},
-    "without adaptation": {"adaptation": False},
     "without sorting": {"sorting": False},
     "without S_n": {"use_normal": False},
     "without S_a": {"use_abnormal": False},
+}
+UNTRAINED: dict[str, dict[str, Any]] = {
+    "without adaptation": {"adaptation": False},
+    "without adaptation, sorting": {"adaptation": False, "sorting": False},
     "without adaptation, S_n": {"adaptation": False, "use_normal": False},
     "without adaptation, S_n, sorting": {"adaptation": False, "use_normal": False, "sorting": False},
 }
 """Rows of value-order decomposition; the last two are its value projection alone, sorted and not."""
 
-
-def rivals(shared: dict[str, Any]) -> dict[str, BaseImageDetector]:
-    """Detectors that need no training."""
-    return {
-        "cosine": NearestNeighbourPatches(**shared),
-        "residual norm": NearestNeighbourPatches(score="residual-norm", **shared),
-        "PatchCore": PatchCore(**shared),
-    }
+EXTRA = "value order, extra sources"
+REAL = "real abnormal references"
+RIVALS = ("cosine", "residual norm", "PatchCore", "PaDiM", "SPADE", "PCA residual")
+_NO_TRAINING = 0.0
 
 
 def some_of(images: ImageSet, most: int, seed: int) -> ImageSet:
@@ -50,78 +59,190 @@ def some_of(images: ImageSet, most: int, seed: int) -> ImageSet:
     return images.take(np.sort(np.concatenate([draw.permutation(rows)[:most] for rows in places])))
 
 
+class Study:
+    """What the runs share: the arguments, the results so far and the layers trained so far."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.began = time.perf_counter()
+        self.rows = finished(options.out)
+        self.shared: dict[str, Any] = {
+            "image_size": options.size,
+            "strides": tuple(options.strides),
+            "cache_dir": options.cache,
+            "device": "cpu",
+            "calibration_folds": 0,
+        }
+        self.source = "+".join(folder.name for folder in options.source)
+        read = [read_images(folder) for folder in options.source]
+        self.parts = [some_of(images, options.source_images, 0) for images in read]
+
+    def known(self, where: dict[str, Any]) -> dict[str, Any] | None:
+        """The result of a run, if there is one."""
+        return next((row for row in self.rows if all(row.get(k) == v for k, v in where.items())), None)
+
+    def keep(self, row: dict[str, Any]) -> None:
+        """Write a result down; stop if the time is over."""
+        self.rows.append(row)
+        record(row, self.options.out)
+        if time.perf_counter() - self.began > self.options.seconds:
+            raise SystemExit(0)
+
+    def trained(self, images: ImageSet, name: str, lr: float, switches: dict[str, Any]) -> BaseImageDetector:
+        """A detector trained on pictures; from the disk, if it is there."""
+        options = self.options
+        folder = options.models / f"{name} {lr:g}".replace(", ", " ").replace(" ", "_")
+        if folder.exists():
+            return load(folder)  # type: ignore[return-value]
+        made = ValueOrder(
+            epochs=options.epochs,
+            episodes=options.episodes,
+            episode_batch=options.episode_batch,
+            n_references=options.training_references,
+            training_patches=options.training_patches,
+            lr=lr if lr > _NO_TRAINING else 1e-4,
+            **{**self.shared, **switches, **({} if lr > _NO_TRAINING else {"adaptation": False})},
+        ).fit(images)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        save(made, folder)
+        return made
+
+
+def left_out(parts: list[ImageSet]) -> Iterator[tuple[str, ImageSet, ImageSet]]:
+    """Name, pictures to train on and pictures to judge with each part left out."""
+    if len(parts) > 1:
+        for place, part in enumerate(parts):
+            others = concat_images([other for i, other in enumerate(parts) if i != place])
+            yield str(part.labels.domains[0]), others, part
+        return
+    (part,) = parts
+    kinds = sorted(set(part.labels.kinds[part.labels.anomaly]))
+    for first in (0, 1):
+        judged = np.isin(part.labels.kinds, kinds[first::2])
+        normal = np.flatnonzero(part.labels.normal)
+        shown = np.isin(np.arange(len(part)), normal[first::2])
+        yield (
+            "+".join(kinds[first::2]),
+            part.take(part.labels.anomaly & ~judged | shown),
+            part.take(judged | (part.labels.normal & ~shown)),
+        )
+
+
+def chosen_rate(study: Study) -> float:
+    """The learning rate that is best on the sources, each part left out in turn."""
+    means: dict[float, list[float]] = {}
+    for lr in (_NO_TRAINING, *study.options.lrs):
+        for name, shown, judged in left_out(study.parts):
+            where = {"stage": "selection", "source": study.source, "category": name, "lr": lr}
+            row = study.known(where)
+            if row is None:
+                normals = np.flatnonzero(judged.labels.normal)
+                detector = study.trained(shown, f"{study.source} less {name}", lr, {})
+                detector = detector.adapt(judged.take(normals[:4]))
+                test = judged.take(np.setdiff1d(np.arange(len(judged)), normals[:4]))
+                scores, maps = detector.score_and_explain(test)
+                row = where | judge(test, scores, np.asarray(maps), study.options.size)
+                study.keep(row)
+            means.setdefault(lr, []).append((row["image_auroc"] + row["pixel_auroc"]) / 2)
+    best = max(study.options.lrs, key=lambda lr: float(np.mean(means[lr])))
+    print(f"# chosen: {best:g} of { {lr: round(float(np.mean(m)), 4) for lr, m in means.items()} }")
+    return float(best)
+
+
+def extra_source(study: Study) -> ImageSet:
+    """The sources and, each folder a category, further normal pictures."""
+    further = []
+    for folder in study.options.extra:
+        images = read_images(folder, loose="normal")
+        items = [replace(item, domain=folder.name) for item in images.items]
+        further.append(ImageSet(items, layout=images.layout))
+    return concat_images([*study.parts, *further])
+
+
+def detectors(study: Study, lr: float) -> dict[str, BaseImageDetector]:
+    """Trained and untrained rows of value-order decomposition, before they see a target."""
+    joined = concat_images(study.parts)
+    made = {
+        name: study.trained(joined, f"{study.source} {name}", lr, switches)
+        for name, switches in TRAINED.items()
+    }
+    if study.options.extra:
+        made[EXTRA] = study.trained(extra_source(study), f"{study.source} {EXTRA}", lr, {})
+    few = joined.take(np.flatnonzero(joined.labels.normal)[:2])
+    return made | {name: ValueOrder(**study.shared, **found).fit(few) for name, found in UNTRAINED.items()}
+
+
+def judge_target(study: Study, made: dict[str, BaseImageDetector], folder: Path) -> None:
+    """Every row on a target; rows of the ablation at 4 references only."""
+    images = read_images(folder)
+    test = some_of(images.split("test"), study.options.target_images, 1)
+    for count in study.options.references:
+        names = [*made, REAL, *RIVALS] if count == "4" else ["value order", "without adaptation", *RIVALS]
+        for seed in range(study.options.seeds):
+            shown = references(images.split("train"), count, seed)
+            for name in names:
+                where = {"stage": "target", "source": study.source, "category": folder.name}
+                where |= {"detector": name, "references": count, "seed": seed}
+                if shown is None or study.known(where) is not None:
+                    continue
+                if name in RIVALS:
+                    maker, parameters = ROWS[name]
+                    detector = IMAGE_DETECTORS[maker](**study.shared, **parameters).fit(shown)
+                    asked = test
+                else:
+                    detector = made["value order" if name == REAL else name].adapt(shown)
+                    asked = test
+                if name == REAL:
+                    detector, asked = with_real(detector, test, int(count), seed)
+                scores, maps = detector.score_and_explain(asked)
+                study.keep(where | judge(asked, scores, np.asarray(maps), study.options.size))
+
+
+def with_real(
+    detector: BaseImageDetector, test: ImageSet, count: int, seed: int
+) -> tuple[BaseImageDetector, ImageSet]:
+    """A detector with real abnormal references, drawn from the test pictures, and the other test pictures."""
+    assert isinstance(detector, ValueOrder)
+    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(test.labels.anomaly))[:count]
+    masks = [mask for place in drawn.tolist() if (mask := test.mask(place)) is not None]
+    domain = str(test.labels.domains[0])
+    rest = test.take(np.setdiff1d(np.arange(len(test)), drawn))
+    return detector.with_abnormal(test.take(drawn), masks, domain=domain), rest
+
+
 def main() -> None:
-    """Train once a row, then judge on every target."""
+    """Choose, train once a row, then judge on every target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--source", type=Path, nargs="+", required=True)
     parser.add_argument("--target", type=Path, nargs="+", required=True)
+    parser.add_argument("--extra", type=Path, nargs="*", default=[], help="folders of further normals")
     parser.add_argument("--references", nargs="+", default=["4"])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rows", nargs="+", default=list(ABLATION), choices=list(ABLATION))
+    parser.add_argument("--lrs", type=float, nargs="+", default=[1e-4, 5e-4])
     parser.add_argument("--source-images", type=int, default=80, help="normals, and anomalies, of a category")
     parser.add_argument(
         "--target-images", type=int, default=1000, help="test normals, and anomalies, of a target"
     )
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--episodes", type=int, default=64)
-    parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--episode-batch", type=int, default=8)
     parser.add_argument("--training-references", type=int, default=8)
     parser.add_argument("--training-patches", type=int, default=256)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--strides", type=int, nargs="+", default=[8, 16])
     parser.add_argument("--cache", default=None, help="folder where features are kept")
-    parser.add_argument("--out", type=Path, default=None, help="one JSON object a line is added to this file")
-    options = parser.parse_args()
-    shared: dict[str, Any] = {
-        "image_size": options.size,
-        "strides": tuple(options.strides),
-        "cache_dir": options.cache,
-        "device": "cpu",
-        "calibration_folds": 0,
-    }
-    source = concat_images(
-        [some_of(read_images(folder), options.source_images, 0) for folder in options.source]
-    )
-    training = {
-        "epochs": options.epochs,
-        "episodes": options.episodes,
-        "lr": options.lr,
-        "episode_batch": options.episode_batch,
-        "n_references": options.training_references,
-        "training_patches": options.training_patches,
-    }
-    trained: dict[str, BaseImageDetector] = {}
-    for name in options.rows:
-        began = time.perf_counter()
-        detector = ValueOrder(**training, **shared, **ABLATION[name])
-        trained[name] = detector.fit(source)
-        losses = detector.history_.get("loss", np.array([np.nan]))
-        print(
-            f"# {name}: {time.perf_counter() - began:.0f} s, loss {losses[0]:.4f} to {losses[-1]:.4f}",
-            flush=True,
-        )
-    for folder in options.target:
-        images = read_images(folder)
-        test = some_of(images.split("test"), options.target_images, 1)
-        for count in options.references:
-            for seed in range(options.seeds):
-                shown = references(images.split("train"), count, seed)
-                if shown is None:
-                    continue
-                rows = {name: made.adapt(shown) for name, made in trained.items()}
-                rows |= {name: made.fit(shown) for name, made in rivals(shared).items()}
-                for name, detector in rows.items():
-                    scores, maps = detector.score_and_explain(test)
-                    where = {"source": [path.name for path in options.source], "category": folder.name}
-                    figures = judge(test, scores, np.asarray(maps), options.size)
-                    line = json.dumps(
-                        {**where, "detector": name, "references": count, "seed": seed, **figures}
-                    )
-                    print(line, flush=True)
-                    if options.out is not None:
-                        with options.out.open("a", encoding="utf-8") as file:
-                            file.write(line + "\n")
+    parser.add_argument("--models", type=Path, required=True, help="folder where trained layers are kept")
+    parser.add_argument("--out", type=Path, default=None, help="results; what is there is not run again")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after this time")
+    parser.add_argument("--write", metavar="BLOCK", help="put the tables into this block of the docs page")
+    study = Study(parser.parse_args())
+    if study.options.seconds > 0:
+        made = detectors(study, chosen_rate(study))
+        for folder in study.options.target:
+            judge_target(study, made, folder)
+    if study.options.write:
+        text = "\n\n".join([selection_table(study.rows), transfer_table(study.rows)])
+        write_block("methods/value_order.md", study.options.write, text)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import numpy as np
 
 import unseen
 
+_NOT_SHOWN = ("--write", "--out", "--cache", "--models", "--seconds")
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
@@ -55,14 +57,14 @@ def write_block(page: str, name: str, text: str) -> None:
 
 
 def _arguments_of_interest(arguments: Sequence[str]) -> list[str]:
-    """The arguments without where results went, and with the data folder as ``DATA``."""
+    """The arguments without where things are kept, and with the data folder as ``DATA``."""
     kept: list[str] = []
     skip = False
     for position, argument in enumerate(arguments):
         if skip:
             skip = False
             continue
-        if argument in ("--write", "--out"):
+        if argument in _NOT_SHOWN:
             following = arguments[position + 1 : position + 2]
             skip = bool(following) and not following[0].startswith("--")
             continue

@@ -20,13 +20,12 @@ _MOST_LEFT_OUT = 4
 _MOST_ASKED = 512
 
 
-def turns_help(V: NDArray[np.float32], least_on_part: float) -> bool:
-    """Return whether turned copies of the other references explain a reference better.
+def left_out_ratio(V: NDArray[np.float32], least_on_part: float) -> float:
+    """Return how much of the references' left-out scores is left when turned copies are remembered too.
 
     Each of up to 4 references is left out in turn and scored by the mean of its highest 1 % of patches, 1 -
     cosine to the nearest patch of the others, once with the others as they are and once with their turned
-    copies too. Turns help if they lower the sum of these scores by a tenth. No label is needed: only normal
-    pictures are looked at.
+    copies too. No label is needed: only normal pictures are looked at.
 
     Parameters
     ----------
@@ -38,13 +37,14 @@ def turns_help(V: NDArray[np.float32], least_on_part: float) -> bool:
 
     Returns
     -------
-    bool
-        False if there are fewer than two pictures or no turned copy.
+    float in [0, 1]
+        Sum of the scores with turned copies over that without; 1 if there are fewer than two pictures or no
+        turned copy.
     """
     few = torch.from_numpy(np.moveaxis(V[:_MOST_REFERENCES], 2, -1).copy())
     n, looks = few.shape[:2]
     if n < 2 or looks < 2:
-        return False
+        return 1.0
     plain = turned = 0.0
     for left_out in range(min(n, _MOST_LEFT_OUT)):
         asked = _on_part(few[left_out, 0], least_on_part)
@@ -53,7 +53,24 @@ def turns_help(V: NDArray[np.float32], least_on_part: float) -> bool:
         near = _distances(asked[::step], _on_part(few[others, 0], least_on_part))
         nearer = torch.minimum(near, _distances(asked[::step], _on_part(few[others, 1:], least_on_part)))
         plain, turned = plain + _highest(near), turned + _highest(nearer)
-    return turned <= _ENOUGH * plain
+    return turned / plain if plain > 0 else 1.0
+
+
+def turns_help(V: NDArray[np.float32], least_on_part: float) -> bool:
+    """Return whether turned copies lower the references' left-out scores by a tenth.
+
+    Parameters
+    ----------
+    V : float array of shape (n_pictures, n_looks, channels + 2, height, width)
+        As in :func:`left_out_ratio`.
+    least_on_part : float
+        As in :func:`left_out_ratio`.
+
+    Returns
+    -------
+    bool
+    """
+    return left_out_ratio(V, least_on_part) <= _ENOUGH
 
 
 def useful_looks(V: NDArray[np.float32], rotations: int | str, least_on_part: float) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unseen.nn.patches.turns import turns_help, useful_looks
+from unseen.nn.patches.turns import left_out_ratio, turns_help, useful_looks
 
 
 def looks(turned_parts: bool, n: int = 4, seed: int = 0) -> np.ndarray:
@@ -23,6 +23,19 @@ def looks(turned_parts: bool, n: int = 4, seed: int = 0) -> np.ndarray:
 def test_turns_help_parts_at_any_angle_and_not_those_that_lie_alike():
     assert turns_help(looks(turned_parts=True), 0.0)
     assert not turns_help(looks(turned_parts=False), 0.0)
+
+
+def test_the_ratio_is_that_of_left_out_scores():
+    V = looks(turned_parts=True, n=2)
+    rows = np.moveaxis(V[:, :, :-2], 2, -1).reshape(2, 4, 25, 6)
+    unit = rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+    def score(asked: np.ndarray, bank: np.ndarray) -> float:
+        return float((1 - (asked @ bank.reshape(-1, 6).T).max(axis=1)).max())  # 1 % of 25 patches is one
+
+    plain = score(unit[0, 0], unit[1, 0]) + score(unit[1, 0], unit[0, 0])
+    turned = score(unit[0, 0], unit[1]) + score(unit[1, 0], unit[0])
+    assert left_out_ratio(V, 0.0) == pytest.approx(turned / plain, rel=1e-3)
 
 
 def test_a_single_reference_or_look_says_nothing():
