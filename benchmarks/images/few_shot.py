@@ -41,6 +41,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "PCA residual, automatic": ("pca-residual", _AUTO),
     "value order, no training, automatic": ("value-order", {"adaptation": False, **_AUTO}),
     "cosine, 8 rotations": ("nearest-neighbour-patches", {"rotations": 8}),
+    "residual norm, 8 rotations": ("nearest-neighbour-patches", {"score": "residual-norm", "rotations": 8}),
     "cosine, estimate": ("nearest-neighbour-patches", {"foreground": "estimate"}),
     "cosine, hull": ("nearest-neighbour-patches", {"foreground": "hull"}),
     "cosine, estimate, 8 rotations": (
