@@ -38,6 +38,7 @@ QUICK: dict[str, dict[str, Any]] = {
         "inner_steps": 10,
         "outer_steps": 5,
         "batch_size": 64,
+        "n_trees": 10,
     },
     "confident-meta": {
         "hidden": (16,),

@@ -6,6 +6,7 @@
     python benchmarks/paper/multi_directional cic-ids2017 ../shared/data/cic_ids2017/flows_stratified.parquet
     python benchmarks/paper/multi_directional mit-bih     ../shared/data/mitbih --references 0,4,8,32,128
     python benchmarks/paper/multi_directional ablation    ../shared/data/nsl_kdd
+    python benchmarks/paper/multi_directional curves      ../shared/data/nsl_kdd
     python benchmarks/paper/multi_directional episodes    ../shared/data/nsl_kdd
     python benchmarks/paper/multi_directional latent      ../shared/data/nsl_kdd
     python benchmarks/paper/multi_directional speed       ../shared/data/nsl_kdd
@@ -23,6 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from ablation import ablation
+from curves import curves
 from document import write_block
 from flows import NSL_KINDS, cic_ids2017, nsl_kdd
 from heartbeats import mit_bih
@@ -30,6 +32,7 @@ from pictures import episodes, latent
 from speed import speed
 
 from unseen.detectors import DETECTORS
+from unseen.detectors.meta_parameters import ENCODERS
 
 PAGE = "methods/multi_directional_meta.md"
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], str], int]] = {
@@ -37,6 +40,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], str], int]] = {
     "cic-ids2017": (cic_ids2017, 10),
     "mit-bih": (mit_bih, 50),
     "ablation": (ablation, 10),
+    "curves": (curves, 10),
     "episodes": (episodes, 10),
     "latent": (latent, 10),
     "speed": (speed, 10),
@@ -67,9 +71,13 @@ def main() -> None:
         if name == "mit-bih":
             command.add_argument("--references", type=_numbers, default=[0, 4, 8, 32, 128])
             command.add_argument("--timing", choices=["doubled", "intervals"], default="doubled")
+            command.add_argument("--encoder", choices=ENCODERS, default="mlp")
+            command.add_argument("--trees", type=int, default=0, help="labelled trees in the fused score")
         if name == "ablation":
             command.add_argument("--kinds", type=_names, default=list(NSL_KINDS))
             command.add_argument("--inner-steps", type=int, default=50)
+        if name == "curves":
+            command.add_argument("--inner-steps", type=int, default=20)
         if name == "speed":
             command.add_argument("--threads", type=int, default=2)
             command.add_argument("--repeats", type=int, default=10)

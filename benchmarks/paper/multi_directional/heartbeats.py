@@ -84,7 +84,7 @@ def mit_bih(options: argparse.Namespace) -> str:
             held_out_kinds=KINDS,
         )
         trials += plan_trials(
-            _detectors(options.detectors, count),
+            _detectors(options, count),
             splits,
             SETTINGS,
             fingerprint=RECIPE.format(timing=options.timing),
@@ -107,10 +107,14 @@ def mit_bih(options: argparse.Namespace) -> str:
     return "\n\n".join([*blocks, markdown(header, operating)])
 
 
-def _detectors(names: list[str], count: int) -> dict[str, BaseDetector]:
+def _detectors(options: argparse.Namespace, count: int) -> dict[str, BaseDetector]:
     """Rows are seen from the nearest reference, if there are any; ResAD does that by itself."""
     view = "residual-nearest" if count else "raw"
-    detectors = {name: DETECTORS[name](view="raw" if name in OWN_RESIDUAL else view) for name in names}
+    detectors = {
+        name: DETECTORS[name](view="raw" if name in OWN_RESIDUAL else view) for name in options.detectors
+    }
+    if OURS in detectors:
+        detectors[OURS].set_params(encoder=options.encoder, n_trees=options.trees)
     if OURS in detectors and count:
         detectors[OURS].set_params(novelty_cues=("reference",))  # which "auto" would choose for this view
     return detectors

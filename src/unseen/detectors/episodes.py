@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -134,6 +135,39 @@ class EpisodeSampler:
             if kind in self._unvisited:
                 self._unvisited.remove(kind)
         return tuple(sorted(chosen))
+
+
+def sampler_for(
+    detector: Any, domains: StrArray, kinds: StrArray, generator: np.random.Generator
+) -> EpisodeSampler:
+    """Return the sampler that the parameters of a ``MultiDirectionalMeta`` ask for.
+
+    Parameters
+    ----------
+    detector : MultiDirectionalMeta
+        Its parameters are read.
+    domains : str array of shape (n_normals,)
+        Domain of each training normal.
+    kinds : str array of shape (n_anomalies,)
+        Kind of each labelled anomaly.
+    generator : numpy.random.Generator
+        Draws.
+
+    Returns
+    -------
+    EpisodeSampler
+    """
+    names, counts = np.unique(kinds, return_counts=True)
+    return EpisodeSampler(
+        [str(name) for name in np.unique(domains)],
+        {str(kind): int(count) for kind, count in zip(names, counts, strict=True)},
+        n_episodes=detector.episodes,
+        domain_share=detector.domain_share,
+        first_shots=detector.first_shots,
+        multi_directional=detector.multi_directional,
+        curriculum=detector.curriculum,
+        generator=generator,
+    )
 
 
 def grown(first: int, last: int, progress: float) -> int:

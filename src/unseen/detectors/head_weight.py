@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.detectors.latent_novelty import robust_location
 from unseen.metrics.ranking import auroc
+from unseen.types import NORMAL_KIND, StrArray
 
 HEAD_WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
 """The weights to choose from."""
@@ -81,3 +83,40 @@ def guarded_weight(
     means = np.where(accepted, table.mean(axis=0), -np.inf)
     best = int(np.argmax(means))
     return float(weights[best if means[best] > means[usual] + tolerance else usual])
+
+
+def weight_of_head(
+    so_far: NDArray[np.float64],
+    log_odds: Mapping[str, NDArray[np.float64]],
+    y: NDArray[np.bool_],
+    anomaly_kinds: StrArray,
+    *,
+    tolerance: float,
+) -> float:
+    """Return w, from what companion heads do on the kinds they never met.
+
+    Parameters
+    ----------
+    so_far : float64 array of shape (n_rows,)
+        Score without a head, of validation normals and then of known anomalies.
+    log_odds : mapping of str to float64 array of shape (n_rows,)
+        For each kind the log-odds of its companion.
+    y : bool array of shape (n_rows,)
+        Which rows are anomalies.
+    anomaly_kinds : str array of shape (n_anomalies,)
+        Their kinds.
+    tolerance : float >= 0
+        See :func:`guarded_weight`.
+
+    Returns
+    -------
+    float
+        One of ``HEAD_WEIGHTS``.
+    """
+    evidence = {}
+    for kind, values in log_odds.items():
+        centre, spread = robust_location(values[~y])
+        evidence[kind] = (values - centre) / spread
+    kinds = np.concatenate([np.full(int((~y).sum()), NORMAL_KIND), anomaly_kinds])
+    table = left_out_table(so_far, evidence, y, kinds)
+    return guarded_weight(table, HEAD_WEIGHTS, usual_weight=USUAL_HEAD_WEIGHT, tolerance=tolerance)

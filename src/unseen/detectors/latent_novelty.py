@@ -89,6 +89,29 @@ def neighbour_distance(z: Tensor, bank: Tensor, centre: Tensor, k: int) -> Tenso
     return torch.sqrt(difference.square().sum(-1) + _TINY).mean(1)
 
 
+def latent_cue(cue: str, z: Tensor, bank: Tensor, mean: Tensor, matrix: Tensor, *, k: int) -> Tensor:
+    """Return a cue that is read off latent vectors alone, shape (n_rows,).
+
+    Parameters
+    ----------
+    cue : {"neighbours", "mahalanobis"}
+        Which one.
+    z : Tensor of shape (n_rows, L)
+        Latent rows.
+    bank, mean, matrix : Tensors of shape (n_bank, L), (L,) and (L, L)
+        Latent normals, and μ and W of :func:`whitening`.
+    k : int
+        Number of neighbours.
+
+    Returns
+    -------
+    Tensor of shape (n_rows,)
+    """
+    if cue == "neighbours":
+        return neighbour_distance(z, bank, mean, k)
+    return torch.mm(z - mean, matrix).square().sum(1)
+
+
 @dataclass(frozen=True)
 class CueScale:
     """What a cue is on normals.

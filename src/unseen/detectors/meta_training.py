@@ -28,13 +28,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from unseen.detectors.episodes import Episode, EpisodeSampler
+from unseen.detectors.meta_rows import MetaData
 from unseen.metrics.ranking import auroc
 from unseen.nn.hypergradient import Parameters, implicit_hypergradient
 from unseen.nn.losses.margin import confidence_gap, margin_loss
 from unseen.nn.losses.one_class import anomaly_logit, one_class_loss
 from unseen.nn.losses.variance_normalised_reconstruction import variance_normalised_reconstruction
 from unseen.nn.residual_encoder import NormalityHead
-from unseen.types import StrArray
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.5, 10.0
 
@@ -76,34 +76,6 @@ class CalibratedHead(nn.Module):
 def bounded_temperature(raw: Tensor) -> Tensor:
     """Return ``0.5 + 9.5 · sigmoid(raw)``."""
     return LOWEST_TEMPERATURE + (HIGHEST_TEMPERATURE - LOWEST_TEMPERATURE) * torch.sigmoid(raw)
-
-
-@dataclass(frozen=True)
-class MetaData:
-    """What the loops learn from.
-
-    Attributes
-    ----------
-    normals : Tensor of shape (n_normals, n_features)
-        Training normals.
-    domains : str array of shape (n_normals,)
-        Their domains.
-    anomalies : Tensor of shape (n_anomalies, n_features)
-        Labelled anomalies.
-    kinds : str array of shape (n_anomalies,)
-        Their kinds.
-    validation : Tensor of shape (n_validation, n_features)
-        Normals beside the training ones, for the AUROCs of the history.
-    variance : Tensor of shape (n_features,)
-        Of the training normals.
-    """
-
-    normals: Tensor
-    domains: StrArray
-    anomalies: Tensor
-    kinds: StrArray
-    validation: Tensor
-    variance: Tensor
 
 
 @dataclass(frozen=True)

@@ -15,72 +15,49 @@ Scores::
 
     head     a(x) = (ℓ_1 − ℓ_0)/T                  the paper's 1 − p_normal, in an order without ties
     novelty  n(x) = mean of the cues c'(x)         what the encoder has learned about normals, no label
-    fused    n(x) + w · log(1 + exp(a'(x)))        a'(x) = (a(x) − median)/spread over validation normals
+    fused    n(x) + v · e(x) + w · log(1 + exp(a'(x)))
+             a'(x) = (a(x) − median)/spread over validation normals, e(x) bounded log-odds of boosted trees
 
-The cues are in :mod:`unseen.detectors.latent_novelty`. The head knows some anomalies and not others, so in
-the fused score it can add to the novelty of a row and hardly take away from it. Its weight w is chosen on
-known kinds, each scored by the companion head that never met it: if heads do not help there, w = 0 and the
+The cues are in :mod:`unseen.detectors.latent_novelty`, the trees in :mod:`unseen.detectors.labelled_trees`.
+The head knows some anomalies and not others, so in the fused score it can add to the novelty of a row and
+hardly take away from it. The trees may do both, within bounds. The weights v and w are chosen on known kinds,
+each scored by trees and by a companion head that never met it: if these do not help there, v = w = 0 and the
 labels change nothing but the choice of the episode.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from typing import ClassVar, Literal, cast, get_args
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unseen.checks import check_choice, check_int, check_real
 from unseen.detectors.base import BaseDetector
-from unseen.detectors.episodes import EpisodeSampler, validation_rows
-from unseen.detectors.head_weight import HEAD_WEIGHTS, USUAL_HEAD_WEIGHT, guarded_weight, left_out_table
-from unseen.detectors.latent_novelty import (
-    CUES,
-    CueScale,
-    cue_scale,
-    neighbour_distance,
-    robust_location,
-    whitening,
+from unseen.detectors.episodes import sampler_for
+from unseen.detectors.head_weight import weight_of_head
+from unseen.detectors.labelled_trees import (
+    FreshNormals,
+    LabelledTrees,
+    TreeMaterial,
+    TreeOptions,
+    weighted_trees,
 )
-from unseen.detectors.meta_training import (
-    HIGHEST_TEMPERATURE,
-    LOWEST_TEMPERATURE,
-    CalibratedHead,
-    MetaData,
-    MetaResult,
-    MetaSettings,
-    meta_train,
-)
-from unseen.errors import ParameterError
-from unseen.nn.conv_encoder import ConvEncoder
+from unseen.detectors.latent_novelty import CueScale, cue_scale, latent_cue, robust_location, whitening
+from unseen.detectors.meta_networks import latent_size, path_contributions, perturbed, untrained_encoder
+from unseen.detectors.meta_parameters import ScoreRule, check_meta_parameters
+from unseen.detectors.meta_rows import MetaData, arranged
+from unseen.detectors.meta_training import CalibratedHead, MetaResult, MetaSettings, meta_train
 from unseen.nn.device import resolve_device
 from unseen.nn.losses.one_class import anomaly_logit
 from unseen.nn.losses.variance_normalised_reconstruction import variance_normalised_reconstruction
 from unseen.nn.randomness import isolated_randomness
-from unseen.nn.residual_encoder import ResidualDecoder, ResidualEncoder
-from unseen.references.pseudo_domains import pseudo_domains
+from unseen.nn.residual_encoder import ResidualDecoder
 from unseen.types import NORMAL_KIND, FloatArray, Labels, StrArray
 
-ScoreRule = Literal["fused", "head", "novelty"]
-SCORE_RULES: tuple[str, ...] = get_args(ScoreRule)
-ENCODERS = ("mlp", "conv1d")
-ORDERS = ("first", "implicit")
-
-_WHOLE_NUMBERS = {
-    "latent": 1, "width": 1, "blocks": 0, "episodes": 1, "inner_steps": 1, "outer_steps": 0,
-    "batch_size": 1, "outer_batch_size": 1, "first_shots": 1, "n_pseudo_domains": 1, "cg_iterations": 1,
-    "n_neighbours": 1, "bank_rows": 1,
-}  # fmt: skip
-_NOT_NEGATIVE = (
-    "weight_decay", "reconstruction_weight", "margin_weight", "damping", "head_tolerance", "perturbation",
-)  # fmt: skip
 _CHUNK_ROWS = 4096
-_MOST_VALIDATION_NORMALS = 1024
-_PATH_STEPS = 8
 
 
 class MultiDirectionalMeta(BaseDetector):
@@ -153,8 +130,14 @@ class MultiDirectionalMeta(BaseDetector):
         Latent normals kept for the neighbours cue.
     head_weight : float >= 0 or "auto"
         w. ``"auto"``: chosen on known kinds left out in turn.
+    n_trees : int >= 0
+        Boosted trees of the fused score; 0: none.
+    tree_depth : int
+        Depth of each tree.
+    tree_weight : float >= 0 or "auto"
+        v. ``"auto"``: chosen on known kinds, and domains, left out in turn.
     head_tolerance : float >= 0
-        Largest loss of AUROC on any left-out kind, against w = 0, that ``"auto"`` accepts.
+        Largest loss of AUROC that ``"auto"`` accepts: for w on any left-out kind, for v in their mean.
     perturbation : float >= 0
         ε of the step x + ε ∇p_normal/‖∇p_normal‖ that is taken before the head is read; 0: none.
     validation_fraction : float in (0, 0.5]
@@ -191,6 +174,10 @@ class MultiDirectionalMeta(BaseDetector):
         Median and spread of a(x) over validation normals.
     head_weight_ : float
         w.
+    trees_ : LabelledTrees or None
+        Trees on the encoder's input; None where v = 0.
+    tree_weight_ : float
+        v.
     history_ : dict of str to float64 array of shape (n_episodes_run,)
         Per episode: ``known_auroc`` and ``left_out_auroc`` (means over known kinds of the AUROC of the head,
         and of the head that never met the kind), ``margin`` (gap of mean p_normal), ``temperature``,
@@ -225,6 +212,8 @@ class MultiDirectionalMeta(BaseDetector):
     head_centre_: float
     head_spread_: float
     head_weight_: float
+    trees_: LabelledTrees | None
+    tree_weight_: float
     history_: dict[str, NDArray[np.float64]]
     best_episode_: int
 
@@ -264,6 +253,9 @@ class MultiDirectionalMeta(BaseDetector):
         n_neighbours: int = 5,
         bank_rows: int = 2048,
         head_weight: float | Literal["auto"] = "auto",
+        n_trees: int = 0,
+        tree_depth: int = 6,
+        tree_weight: float | Literal["auto"] = "auto",
         head_tolerance: float = 0.005,
         perturbation: float = 0.0,
         validation_fraction: float = 0.2,
@@ -308,6 +300,9 @@ class MultiDirectionalMeta(BaseDetector):
         self.n_neighbours = n_neighbours
         self.bank_rows = bank_rows
         self.head_weight = head_weight
+        self.n_trees = n_trees
+        self.tree_depth = tree_depth
+        self.tree_weight = tree_weight
         self.head_tolerance = head_tolerance
         self.perturbation = perturbation
         self.validation_fraction = validation_fraction
@@ -319,51 +314,12 @@ class MultiDirectionalMeta(BaseDetector):
         self.normal = normal
         self.seed = seed
 
-    # ------------------------------------------------------------------ hooks
     def _check_parameters(self) -> None:
-        for name, least in _WHOLE_NUMBERS.items():
-            check_int(self, name, getattr(self, name), minimum=least)
-        for name in _NOT_NEGATIVE:
-            check_real(self, name, getattr(self, name), minimum=0)
-        for name in ("lr", "outer_lr"):
-            check_real(self, name, getattr(self, name), minimum=0, open_minimum=True)
-        for name in ("dropout", "drop_path"):
-            check_real(self, name, getattr(self, name), minimum=0, maximum=1, open_maximum=True)
-        check_real(self, "margin", self.margin, minimum=0, maximum=1)
-        for name, most in (("domain_share", 1.0), ("validation_fraction", 0.5)):
-            check_real(self, name, getattr(self, name), minimum=0, maximum=most, open_minimum=True)
-        check_real(
-            self,
-            "temperature",
-            self.temperature,
-            minimum=LOWEST_TEMPERATURE,
-            maximum=HIGHEST_TEMPERATURE,
-            open_minimum=True,
-            open_maximum=True,
-        )
-        if self.patience is not None:
-            check_int(self, "patience", self.patience, minimum=1)
-        self._check_choices()
+        check_meta_parameters(self)
 
-    def _check_choices(self) -> None:
-        if not isinstance(self.encoder, nn.Module):
-            check_choice(self, "encoder", self.encoder, ENCODERS)
-        check_choice(self, "order", self.order, ORDERS)
-        check_choice(self, "score", self.score, SCORE_RULES)
-        if isinstance(self.head_weight, str):
-            check_choice(self, "head_weight", self.head_weight, ["auto"])
-        else:
-            check_real(self, "head_weight", self.head_weight, minimum=0)
-        if isinstance(self.novelty_cues, str):
-            check_choice(self, "novelty_cues", self.novelty_cues, ["auto"])
-        else:
-            for cue in self.novelty_cues:
-                check_choice(self, "novelty_cues", cue, CUES)
-            if len(self.novelty_cues) == 0:
-                raise ParameterError(
-                    f"{type(self).__name__}: novelty_cues must name at least one cue, got none."
-                )
-        resolve_device(self.device)
+    def _check_fitted_values(self) -> None:
+        if self.trees_ is not None:
+            self.trees_.check(self.n_features_in_)
 
     def _fit(self, V: FloatArray, labels: Labels) -> None:
         draw = np.random.default_rng(self.seed)
@@ -373,25 +329,20 @@ class MultiDirectionalMeta(BaseDetector):
             self.input_centre_ = normals.mean(axis=0, dtype=np.float64).astype(np.float32)
         spread = float(normals.std(axis=0, dtype=np.float64).mean())
         self.input_scale_ = spread if spread > 0 else 1.0
-        rows = self._input(normals)
-        domains = labels.domains[labels.normal]
-        held = validation_rows(domains, self.validation_fraction, draw)
-        if len(np.unique(domains)) < 2:
-            domains = pseudo_domains(rows.cpu().numpy(), self.n_pseudo_domains, draw)
-        validation = np.flatnonzero(held) if held.any() else np.arange(len(rows))
-        data = MetaData(
-            normals=rows[~held],
-            domains=domains[~held],
-            anomalies=self._input(V[labels.anomaly]),
-            kinds=labels.kinds[labels.anomaly],
-            validation=rows[draw.permutation(validation)[:_MOST_VALIDATION_NORMALS]],
-            variance=rows[~held].var(dim=0, unbiased=False),
+        data = arranged(
+            self._input(normals),
+            self._input(V[labels.anomaly]),
+            labels,
+            validation_fraction=self.validation_fraction,
+            n_pseudo_domains=self.n_pseudo_domains,
+            generator=draw,
         )
         self.feature_variance_ = data.variance.cpu().numpy()
         result = self._train(data, draw)
         self.cues_ = self._cue_names()
         with torch.no_grad():
             self._learn_novelty(data, draw)
+            self._learn_trees(data, np.random.default_rng(self.seed))
             self._choose_head_weight(data, result)
 
     def _score(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
@@ -400,47 +351,32 @@ class MultiDirectionalMeta(BaseDetector):
             for start in range(0, len(V), _CHUNK_ROWS):
                 x = self._input(V[start : start + _CHUNK_ROWS])
                 out[start : start + _CHUNK_ROWS] = self._rate(x).double().cpu().numpy()
+                out[start : start + _CHUNK_ROWS] += self._tree_part(x)
         return out
 
     def _explain(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
         out = np.zeros(V.shape, dtype=np.float64)
         for start in range(0, len(V), _CHUNK_ROWS):
             x = self._input(V[start : start + _CHUNK_ROWS])
-            total = torch.zeros_like(x)
-            for step in range(_PATH_STEPS):
-                point = (x * (step + 0.5) / _PATH_STEPS).requires_grad_()
-                (gradient,) = torch.autograd.grad(self._rate(point).sum(), point)
-                total += gradient / _PATH_STEPS
-            out[start : start + _CHUNK_ROWS] = (total * x).double().cpu().numpy()
+            out[start : start + _CHUNK_ROWS] = path_contributions(x, self._rate).double().cpu().numpy()
+            if self.score == "fused" and self.trees_ is not None:
+                out[start : start + _CHUNK_ROWS] += self.tree_weight_ * self.trees_.credits(x.cpu().numpy())
         return out
 
     # ------------------------------------------------------------------ fit
     def _train(self, data: MetaData, draw: np.random.Generator) -> MetaResult:
         device = data.normals.device
-        kinds, counts = np.unique(data.kinds, return_counts=True)
-        sampler = EpisodeSampler(
-            [str(name) for name in np.unique(data.domains)],
-            {str(kind): int(count) for kind, count in zip(kinds, counts, strict=True)},
-            n_episodes=self.episodes,
-            domain_share=self.domain_share,
-            first_shots=self.first_shots,
-            multi_directional=self.multi_directional,
-            curriculum=self.curriculum,
-            generator=draw,
-        )
         settings = MetaSettings(**{name: getattr(self, name) for name in MetaSettings.__dataclass_fields__})
         with isolated_randomness(self.seed):
             encoder = self._build_encoder().to(device)
             decoder = self._build_decoder().to(device)
             head = self._build_head().to(device)
+            sampler = sampler_for(self, data.domains, data.kinds, draw)
             result = meta_train(
                 encoder, decoder, head, data, sampler, settings, n_episodes=self.episodes, generator=draw
             )
-        self.encoder_, self.decoder_, self.head_ = (
-            result.encoder.eval(),
-            result.decoder.eval(),
-            result.head.eval(),
-        )
+        self.encoder_, self.decoder_ = result.encoder.eval(), result.decoder.eval()
+        self.head_ = result.head.eval()
         self.temperature_ = float(head.temperature().detach())
         self.history_, self.best_episode_ = result.history, result.best_episode
         return result
@@ -462,6 +398,23 @@ class MultiDirectionalMeta(BaseDetector):
         values = anomaly_logit(self.head_(z), self.temperature_).double().cpu().numpy()
         self.head_centre_, self.head_spread_ = robust_location(values)
 
+    def _learn_trees(self, data: MetaData, draw: np.random.Generator) -> None:
+        """Grow the trees and choose v."""
+        self.trees_, self.tree_weight_ = None, 0.0
+        if self.n_trees == 0 or len(data.kinds) == 0:
+            return
+        numbers = data.normals.cpu().numpy(), data.anomalies.cpu().numpy()
+        rows = [data.validation, data.anomalies]
+        novelty = [self._novelty(x, self.encoder_(x)).double().cpu().numpy() for x in rows]
+        fresh = FreshNormals(data.validation.cpu().numpy(), *novelty)
+        self.trees_, self.tree_weight_ = weighted_trees(
+            TreeMaterial(numbers[0], data.named_domains, numbers[1], data.kinds, data.anomaly_domains),
+            fresh,
+            TreeOptions(self.n_trees, self.tree_depth, draw),
+            weight=None if isinstance(self.tree_weight, str) else float(self.tree_weight),
+            tolerance=self.head_tolerance,
+        )
+
     def _choose_head_weight(self, data: MetaData, result: MetaResult) -> None:
         if not isinstance(self.head_weight, str):
             self.head_weight_ = float(self.head_weight) if len(data.kinds) else 0.0
@@ -472,16 +425,9 @@ class MultiDirectionalMeta(BaseDetector):
         x = torch.cat([data.validation, data.anomalies])
         z = self.encoder_(x)
         y = np.arange(len(x)) >= len(data.validation)
-        evidence = {}
-        for kind, head in result.companions.items():
-            log_odds = anomaly_logit(head(z)).double().cpu().numpy()
-            centre, spread = robust_location(log_odds[~y])
-            evidence[kind] = (log_odds - centre) / spread
-        kinds = np.concatenate([np.full(len(data.validation), NORMAL_KIND), data.kinds])
-        table = left_out_table(self._novelty(x, z).double().cpu().numpy(), evidence, y, kinds)
-        self.head_weight_ = guarded_weight(
-            table, HEAD_WEIGHTS, usual_weight=USUAL_HEAD_WEIGHT, tolerance=self.head_tolerance
-        )
+        odds = {k: anomaly_logit(h(z)).double().cpu().numpy() for k, h in result.companions.items()}
+        novelty = self._novelty(x, z).double().cpu().numpy()
+        self.head_weight_ = weight_of_head(novelty, odds, y, data.kinds, tolerance=self.head_tolerance)
 
     # ------------------------------------------------------------------ scoring
     def _input(self, V: FloatArray) -> Tensor:
@@ -499,23 +445,21 @@ class MultiDirectionalMeta(BaseDetector):
         evidence = (self._head_logit(x, z) - self.head_centre_) / self.head_spread_
         return novelty + self.head_weight_ * torch.nn.functional.softplus(evidence)
 
+    def _tree_part(self, x: Tensor) -> NDArray[np.float64]:
+        """Return v · e(x), shape (n_rows,); 0 where the score has no trees."""
+        if self.score != "fused" or self.trees_ is None:
+            return np.zeros(len(x))
+        return self.tree_weight_ * self.trees_.evidence(x.cpu().numpy())
+
+    def _plain_logit(self, x: Tensor) -> Tensor:
+        return anomaly_logit(self.head_(self.encoder_(x)), self.temperature_)
+
     def _head_logit(self, x: Tensor, z: Tensor) -> Tensor:
         """Return a(x), after the perturbation if there is one."""
         if self.perturbation > 0:
-            z = self.encoder_(self._perturbed(x))
+            moved = perturbed(x, self._plain_logit, self.perturbation)
+            z = self.encoder_(moved)
         return anomaly_logit(self.head_(z), self.temperature_)
-
-    def _perturbed(self, x: Tensor) -> Tensor:
-        """Return x + ε ∇p_normal/‖∇p_normal‖; the step itself is not differentiated."""
-        with torch.enable_grad():
-            point = x.detach().requires_grad_()
-            # log p_normal has the direction of p_normal, and does not vanish where p_normal saturates.
-            log_p = -torch.nn.functional.softplus(
-                anomaly_logit(self.head_(self.encoder_(point)), self.temperature_)
-            )
-            (gradient,) = torch.autograd.grad(log_p.sum(), point)
-        length = torch.linalg.vector_norm(gradient, dim=1, keepdim=True).clamp_min(1e-12)
-        return torch.add(x, gradient / length, alpha=self.perturbation)
 
     def _novelty(self, x: Tensor, z: Tensor) -> Tensor:
         """Return the mean of the scaled cues, shape (n_rows,)."""
@@ -527,20 +471,14 @@ class MultiDirectionalMeta(BaseDetector):
 
     def _cue(self, cue: str, x: Tensor, z: Tensor) -> Tensor:
         """Return one cue, shape (n_rows,), >= 0."""
-        device = x.device
-        if cue == "neighbours":
-            bank, centre = (
-                torch.from_numpy(self.bank_).to(device),
-                torch.from_numpy(self.latent_mean_).to(device),
-            )
-            return neighbour_distance(z, bank, centre, self.n_neighbours)
-        if cue == "mahalanobis":
-            centred = z - torch.from_numpy(self.latent_mean_).to(device)
-            return torch.mm(centred, torch.from_numpy(self.whitening_).to(device)).square().sum(1)
         if cue == "reconstruction":
-            variance = torch.from_numpy(self.feature_variance_).to(device)
+            variance = torch.from_numpy(self.feature_variance_).to(x.device)
             return variance_normalised_reconstruction(self.decoder_(z), x, variance)
-        return torch.sqrt(x.square().sum(1) + 1e-12)
+        if cue == "reference":
+            return torch.sqrt(x.square().sum(1) + 1e-12)
+        known = (self.bank_, self.latent_mean_, self.whitening_)
+        parts = (torch.from_numpy(part).to(x.device) for part in known)
+        return latent_cue(cue, z, *parts, k=self.n_neighbours)
 
     def _cue_names(self) -> list[str]:
         if not isinstance(self.novelty_cues, str):
@@ -550,36 +488,12 @@ class MultiDirectionalMeta(BaseDetector):
     # ------------------------------------------------------------------ networks
     def _build_encoder(self) -> nn.Module:
         """An untrained encoder of this shape."""
-        if isinstance(self.encoder, nn.Module):
-            return copy.deepcopy(self.encoder)
-        if self.encoder == "conv1d":
-            return ConvEncoder(self.n_features_in_, self.latent)
-        return ResidualEncoder(
-            self.n_features_in_,
-            self.latent,
-            width=self.width,
-            blocks=self.blocks,
-            dropout=self.dropout,
-            drop_path=self.drop_path,
-        )
+        return untrained_encoder(self)
 
     def _build_decoder(self) -> ResidualDecoder:
         """An untrained decoder of this shape."""
-        return ResidualDecoder(self._latent_size(), self.n_features_in_)
+        return ResidualDecoder(latent_size(self), self.n_features_in_)
 
     def _build_head(self) -> CalibratedHead:
         """An untrained head of this shape."""
-        return CalibratedHead(self._latent_size(), temperature=self.temperature, learn=self.learn_temperature)
-
-    def _latent_size(self) -> int:
-        if not isinstance(self.encoder, nn.Module):
-            return self.latent
-        probe = copy.deepcopy(self.encoder).cpu().eval()
-        with torch.no_grad():
-            z = cast(Tensor, probe(torch.zeros(2, self.n_features_in_)))
-        if z.ndim != 2 or len(z) != 2:
-            raise ParameterError(
-                f"{type(self).__name__}: encoder must map (n_rows, n_features) to (n_rows, latent), "
-                f"got {tuple(z.shape)} for 2 rows."
-            )
-        return int(z.shape[1])
+        return CalibratedHead(latent_size(self), temperature=self.temperature, learn=self.learn_temperature)

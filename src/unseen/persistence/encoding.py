@@ -30,6 +30,7 @@ from unseen.detectors.fused.mode import Mode
 from unseen.detectors.fused.moments import Moments
 from unseen.detectors.fused.novelty import DomainNormals, NormalModel
 from unseen.detectors.fused.scales import CueScales
+from unseen.detectors.labelled_trees import LabelledTrees
 from unseen.detectors.lambda_curve import LambdaCurve
 from unseen.errors import InputError, ModelFormatError
 from unseen.persistence.hints import annotated, matches
@@ -42,6 +43,7 @@ RECORDS: dict[str, type[Any]] = {
     "DomainNormals": DomainNormals,
     "Forest": Forest,
     "LabelledRows": LabelledRows,
+    "LabelledTrees": LabelledTrees,
     "LambdaCurve": LambdaCurve,
     "Mode": Mode,
     "Moments": Moments,

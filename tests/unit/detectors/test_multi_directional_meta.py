@@ -227,3 +227,16 @@ def test_validation_rows_are_whole_domains_where_there_are_five():
 def test_bad_options_are_refused(table, options, message):
     with pytest.raises(ParameterError, match=message):
         fitted(table, **options)
+
+
+def test_trees_enter_the_fused_score_alone_and_are_explained(table):
+    X, _ = table
+    model = fitted(table, n_trees=10, tree_weight=1.0)
+    assert model.tree_weight_ == 1.0
+    assert model.trees_ is not None
+    with_trees, explained = model.decision_function(X), model.explain(X)
+    credits = model.trees_.credits(model._input(X).numpy())
+    evidence = model.trees_.evidence(model._input(X).numpy())
+    model.trees_ = None
+    np.testing.assert_allclose(with_trees - model.decision_function(X), evidence, atol=1e-6)
+    np.testing.assert_allclose(explained - model.explain(X), credits, atol=1e-6)
