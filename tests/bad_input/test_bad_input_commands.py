@@ -182,6 +182,15 @@ def _(folder: Path) -> None:
     refused(command("evaluate", file, *FIT[:4], *words, "--contamination", ".4"), "can be spared", "lower it")
 
 
+@row("`--suspects` without enough rows, or with another ending")
+def _(folder: Path) -> None:
+    few = put(folder, "few.csv", frame(18))
+    words = ("--out", folder / "m", "--detector", "mahalanobis", "--suspects")
+    refused(command("fit", few, *FIT, *words, folder / "list.csv"), "--suspects", "20 rows")
+    refused(command("fit", few, *FIT, *words, folder / "list.txt"), "list.txt", ".parquet or .csv")
+    assert sorted(path.name for path in folder.iterdir()) == ["few.csv"]
+
+
 @row("label column missing")
 def _(folder: Path) -> None:
     fit_refused(folder, put(folder, "rows.csv", frame().drop("kind")), "rows.csv", "'kind' missing")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _OF_TABLES = (
     "kind_column", "normal", "label_column", "domain_column", "group_column", "ignore", "categorical",
-    "encoding", "view", "n_references", "estimate",
+    "encoding", "view", "n_references", "estimate", "suspects",
 )  # fmt: skip
 _OF_PICTURES = ("references", "image_size", "layout")
 
@@ -56,6 +56,10 @@ def fit(
         bool,
         typer.Option("--estimate/--no-estimate", help="Leave known kinds out in turn to estimate recall."),
     ] = True,
+    suspects: Annotated[
+        Path | None,
+        typer.Option("--suspects", help="Write the training rows to look at first to a .csv or .parquet."),
+    ] = None,
     references: Annotated[
         int | None, typer.Option("--references", min=1, help="Pictures: so many good ones of each category.")
     ] = None,
@@ -68,6 +72,7 @@ def fit(
     from unseen.data import read_table
     from unseen.persistence import save
     from unseen.pipeline import DEFAULT_DETECTOR, holds_pictures
+    from unseen.pipeline.score_writer import check_output_name
 
     if holds_pictures(file):
         from unseen.cli.image_commands import fit_folder
@@ -82,6 +87,8 @@ def fit(
         return
     options.refuse_given(context, _OF_PICTURES, f"{file} is no folder of pictures")
     check_view(view, domain_column)
+    if suspects is not None:
+        check_output_name(suspects)
     roles = options.column_roles(
         kind=kind_column,
         normal=normal,
@@ -105,12 +112,16 @@ def fit(
     if view == "auto":
         unfitted = _with_chosen_view(unfitted, table, quiet=as_json)
     model = fit_and_estimate(table, unfitted, estimate=estimate)
+    if estimate or suspects is not None:
+        note_suspects(model, table, suspects)
     save(model, out)
     if as_json:
         print_json({"model": str(out), **model.summary.to_json()})
         return
     for line in describe(model.summary):
         say(line)
+    if suspects is not None and model.summary.suspects is not None:
+        say(f"wrote {suspects}: training rows to look at first")
     say(f"wrote {out}; next: unseen score {out} FILE --out scores.parquet")
 
 
@@ -143,6 +154,34 @@ def fit_and_estimate(table: Table, detector: BaseDetector, *, estimate: bool) ->
     return model
 
 
+def note_suspects(model: TableModel, table: Table, file: Path | None) -> None:
+    """Add to a model's summary how many of its training rows look anomalous, and list them in a file.
+
+    Parameters
+    ----------
+    model : TableModel
+        Fitted; its summary is replaced.
+    table : Table
+        Training rows.
+    file : Path or None
+        Where the list goes; the rows believed to be anomalous, and at least the first 100. None: nowhere, and
+        at most 5 000 rows are checked.
+    """
+    from dataclasses import replace
+
+    from unseen.errors import LabelError
+    from unseen.pipeline.suspects import find_suspects
+
+    found = find_suspects(table, max_rows=5_000 if file is None else None, seed=model.detector.seed)
+    if found is None:
+        if file is not None:
+            raise LabelError("--suspects needs at least 20 rows taken for normal, in 2 groups or more.")
+        return
+    model.summary = replace(model.summary, suspects=found.to_json())
+    if file is not None:
+        found.write(file, max(found.n_believed, 100))
+
+
 def describe(summary: FitSummary) -> list[str]:
     """Return what a fit was made from and what it promises, as lines of prose.
 
@@ -156,6 +195,7 @@ def describe(summary: FitSummary) -> list[str]:
     list of str
     """
     from unseen.pipeline.estimate import estimate_sentence
+    from unseen.pipeline.suspects import suspects_sentence
 
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in summary.kinds.items()) or "none"
     lines = [
@@ -176,6 +216,8 @@ def describe(summary: FitSummary) -> list[str]:
         lines.append(
             "no estimate for unlabelled kinds: it needs at least two known kinds to leave out in turn"
         )
+    if summary.suspects is not None:
+        lines.append(suspects_sentence(summary.suspects))
     return [*lines, *(f"note: {note}" for note in summary.notes)]
 
 

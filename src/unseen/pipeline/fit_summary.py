@@ -48,6 +48,9 @@ class FitSummary:
         Time the fit took.
     estimate : dict or None
         The estimate for kinds that are not labelled; see :mod:`unseen.pipeline.estimate`.
+    suspects : dict or None
+        How many rows taken for normal look anomalous, and the first of them; see
+        :mod:`unseen.pipeline.suspects`.
     """
 
     detector: str
@@ -67,6 +70,7 @@ class FitSummary:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     estimate: dict[str, Any] | None = field(default=None)
+    suspects: dict[str, Any] | None = field(default=None)
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as values that JSON can hold."""

@@ -38,6 +38,39 @@ def test_fit_as_json(run: Run, rows_file: Path, tmp_path: Path) -> None:
     assert [item["kind"] for item in values["estimate"]["kinds"]] == ["high", "odd"]
 
 
+@pytest.mark.parametrize("name", ["first.csv", "first.parquet"])
+def test_fit_lists_the_rows_to_look_at_first(run: Run, tmp_path: Path, name: str) -> None:
+    frame = make_rows(0)
+    hidden = (frame["kind"] == "odd").to_numpy()
+    frame = frame.with_columns(
+        c=pl.when(pl.col("kind") == "odd").then(6.0).otherwise("c"),
+        kind=pl.col("kind").replace("odd", "benign"),
+    )
+    frame.write_csv(tmp_path / "dirty.csv")
+    listed, model = tmp_path / name, tmp_path / "m"
+    result = run(
+        "fit", tmp_path / "dirty.csv", *ROLES, "--out", model, "--suspects", listed, "--no-estimate", "--json"
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)["suspects"]
+    assert (found["n_checked"], found["detector"]) == (330, "isolation-forest")
+    read = pl.read_csv if name.endswith("csv") else pl.read_parquet
+    rows = read(listed)
+    assert len(rows) == 100
+    assert rows["row"][:5].to_list() == found["first_rows"]
+    assert hidden[rows["row"][:30].to_numpy()].mean() > 0.6
+    assert set(rows["top_1"][:10]) <= {"a", "b", "c"}
+
+
+def test_fit_says_how_many_rows_look_anomalous(run: Run, rows_file: Path, tmp_path: Path) -> None:
+    said = run("fit", rows_file, *ROLES, "--out", tmp_path / "a").output
+    assert "look at these first: rows " in said
+    assert (
+        "look at these first"
+        not in run("fit", rows_file, *ROLES, "--out", tmp_path / "b", "--no-estimate").output
+    )
+
+
 def test_parameters_reach_the_detector(run: Run, rows_file: Path, tmp_path: Path) -> None:
     from unseen.persistence import load
 
