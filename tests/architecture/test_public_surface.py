@@ -131,6 +131,7 @@ PUBLIC: dict[str, list[str]] = {
         "AUGMENTATIONS",
         "DRAWINGS",
         "DrawnTextures",
+        "FolderTextures",
         "PictureTextures",
         "SyntheticAnomalies",
         "SyntheticAnomaly",

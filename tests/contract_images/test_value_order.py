@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from unseen.detectors.images import ValueOrder
 from unseen.detectors.images.looking import rotated
 from unseen.detectors.images.value_order import PUBLISHED
-from unseen.errors import LabelError, NotCalibratedError, ParameterError
+from unseen.errors import InputError, LabelError, ParameterError
 from unseen.metrics import auroc
 from unseen.nn.adaptation import AdaptationLayer
 
@@ -181,3 +183,36 @@ def test_what_cannot_be_trained_is_refused():
     for wrong in ({"sorting": 1}, {"queries": "all"}, {"episodes": 0}, {"lr": 0.0}, {"training_patches": 1}):
         with pytest.raises(ParameterError):
             made(**wrong).fit(X)
+
+
+def test_defects_may_look_like_the_pictures_of_a_folder(tmp_path):
+    (tmp_path / "dots").mkdir()
+    for number in range(3):
+        texture = np.random.default_rng(number).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+        Image.fromarray(texture).save(tmp_path / "dots" / f"{number}.png")
+    X = draw(1, 6, 4).X
+    of_folder = made(adaptation=False, textures=str(tmp_path)).fit(X[:6])
+    again = made(adaptation=False, textures=str(tmp_path)).fit(X[:6])
+    drawn = made(adaptation=False).fit(X[:6])
+    np.testing.assert_array_equal(of_folder.decision_function(X), again.decision_function(X))
+    assert not np.allclose(of_folder.memory_["directions"][:1], drawn.memory_["directions"][:1])
+    (tmp_path / "dots" / "3.png").write_bytes(b"no picture")
+    for number in range(3):
+        (tmp_path / "dots" / f"{number}.png").unlink()
+    with pytest.raises(InputError, match=r"3\.png cannot be read"):
+        made(adaptation=False, textures=str(tmp_path)).fit(X[:6])
+    for wrong in (tmp_path / "nowhere", tmp_path / "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        with pytest.raises(InputError, match="textures"):
+            made(adaptation=False, textures=str(wrong)).fit(X[:6])
+    with pytest.raises(ParameterError, match="textures"):
+        made(textures=3).fit(X[:6])
+
+
+def test_the_describable_textures_serve_as_they_are():
+    folder = Path(__file__).parents[3] / "shared" / "data" / "images" / "dtd_textures"
+    if not folder.is_dir():
+        pytest.skip("the texture pictures are not here")
+    X = draw(1, 6, 4).X
+    detector = made(adaptation=False, textures=str(folder)).fit(X[:6])
+    assert auroc([0] * 6 + [1] * 4, detector.decision_function(X)) > 0.9

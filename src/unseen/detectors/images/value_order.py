@@ -49,7 +49,7 @@ from unseen.nn.patches.value_order import (
     value_component,
 )
 from unseen.nn.randomness import isolated_randomness
-from unseen.nn.synthetic import SyntheticAnomalies
+from unseen.nn.synthetic import FolderTextures, SyntheticAnomalies
 from unseen.nn.training import check_schedule, train
 from unseen.pixels import ImageSource, Pixels, Size
 from unseen.types import BoolArray, FloatArray, Labels
@@ -85,6 +85,9 @@ class ValueOrder(BaseImageDetector):
     queries : {"real", "synthetic"}
         Abnormal queries of episodes: the labelled anomalies with a mask of the fit (made-up ones in domains
         without), or made-up ones only.
+    textures : str or None
+        A folder of pictures that made-up defects look like, such as the Describable Textures Dataset. None:
+        textures are drawn.
     n_references : int
         Normals in the memory of a domain of the fit, and most references of an episode.
         ``adapt`` takes all that it is given.
@@ -160,6 +163,7 @@ class ValueOrder(BaseImageDetector):
         use_normal: bool = True,
         use_abnormal: bool = True,
         queries: str = "real",
+        textures: str | None = None,
         n_references: int = 8,
         epochs: int = 10,
         episodes: int = 64,
@@ -189,6 +193,7 @@ class ValueOrder(BaseImageDetector):
         self.use_normal = use_normal
         self.use_abnormal = use_abnormal
         self.queries = queries
+        self.textures = textures
         self.n_references = n_references
         self.epochs = epochs
         self.episodes = episodes
@@ -222,6 +227,8 @@ class ValueOrder(BaseImageDetector):
         if not (self.use_normal or self.use_abnormal):
             raise ParameterError("ValueOrder: use_normal and use_abnormal must not both be False.")
         check_choice(self, "queries", self.queries, QUERIES)
+        if self.textures is not None and not isinstance(self.textures, str):
+            raise ParameterError(f"ValueOrder: textures must be a folder as text, got {self.textures!r}.")
         check_schedule(self, epochs=self.epochs, batch_size=self.episode_batch, lr=self.lr)
         check_int(self, "episodes", self.episodes, minimum=1)
         check_real(self, "weight_decay", self.weight_decay, minimum=0)
@@ -234,7 +241,9 @@ class ValueOrder(BaseImageDetector):
     # ---------------------------------------------------------------- training
     def _further_looks(self, images: Pixels, normal: BoolArray) -> list[Look]:
         """A copy with a made-up defect of each normal picture, then turned ones; others stay as they are."""
-        make = SyntheticAnomalies()
+        if not len(images):  # only asked whether there are further looks
+            return [Look(images, np.zeros(images.shape[:3], dtype=np.bool_))]
+        make = SyntheticAnomalies(None if self.textures is None else FolderTextures(self.textures))
         copies, defects = images.copy(), np.zeros(images.shape[:3], dtype=np.bool_)
         for row in np.flatnonzero(normal).tolist():
             draw = np.random.default_rng([self.seed, zlib.crc32(np.ascontiguousarray(images[row]).data)])

@@ -4,12 +4,19 @@ from unseen.nn.synthetic.anomalies import SyntheticAnomalies, SyntheticAnomaly
 from unseen.nn.synthetic.augmentations import AUGMENTATIONS, augment
 from unseen.nn.synthetic.foreground import estimate_foreground
 from unseen.nn.synthetic.perlin import perlin_masks, perlin_noise
-from unseen.nn.synthetic.textures import DRAWINGS, DrawnTextures, PictureTextures, TextureSource
+from unseen.nn.synthetic.textures import (
+    DRAWINGS,
+    DrawnTextures,
+    FolderTextures,
+    PictureTextures,
+    TextureSource,
+)
 
 __all__ = [
     "AUGMENTATIONS",
     "DRAWINGS",
     "DrawnTextures",
+    "FolderTextures",
     "PictureTextures",
     "SyntheticAnomalies",
     "SyntheticAnomaly",

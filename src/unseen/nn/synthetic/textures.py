@@ -7,16 +7,20 @@ not be passed on, so none comes with the package; the textures that do are compu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.spatial import cKDTree
 
 from unseen.errors import InputError
 from unseen.nn.synthetic.perlin import perlin_noise
 from unseen.pixels import ImageSource, Pixels, Size, check_pixels, check_size, resize_image
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
 class TextureSource(Protocol):
@@ -62,6 +66,39 @@ class PictureTextures:
         """Return one of the pictures; see :class:`TextureSource`."""
         picture = self.pictures[int(rng.integers(len(self.pictures)))]
         return resize_image(check_pixels("PictureTextures", picture), size)
+
+
+class FolderTextures:
+    """Textures from the pictures below a folder, such as that of the Describable Textures Dataset.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Searched with all its subfolders for PNG, JPEG, BMP and TIFF files, in the order of their paths.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or no picture in it.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        root = Path(folder)
+        if not root.is_dir():
+            raise InputError(f"textures: {root} is not a folder.")
+        self.paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in _SUFFIXES)
+        if not self.paths:
+            raise InputError(f"textures: no PNG, JPEG, BMP or TIFF file below {root}.")
+
+    def __call__(self, size: Size, rng: Generator) -> Pixels:
+        """Return one of the pictures; see :class:`TextureSource`."""
+        path = self.paths[int(rng.integers(len(self.paths)))]
+        try:
+            with Image.open(path) as picture:
+                pixels = np.asarray(picture.convert("RGB"))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise InputError(f"textures: {path} cannot be read as a picture ({error}).") from error
+        return resize_image(pixels, size)
 
 
 class DrawnTextures:
