@@ -13,7 +13,7 @@ from PIL import Image
 from unseen.detectors.images import ValueOrder
 from unseen.detectors.images.looking import rotated
 from unseen.detectors.images.value_order import PUBLISHED
-from unseen.errors import InputError, LabelError, ParameterError
+from unseen.errors import InputError, LabelError, NotCalibratedError, ParameterError
 from unseen.metrics import auroc
 from unseen.nn.adaptation import AdaptationLayer
 
