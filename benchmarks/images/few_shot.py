@@ -48,6 +48,10 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
         "nearest-neighbour-patches",
         {"rotations": 8, "foreground": "estimate"},
     ),
+    "residual norm, estimate, 8 rotations": (
+        "nearest-neighbour-patches",
+        {"score": "residual-norm", "rotations": 8, "foreground": "estimate"},
+    ),
 }
 """What is compared: name of the row → catalogue name and parameters. automatic: rotations and foreground."""
 

@@ -155,7 +155,7 @@ def extra_source(study: Study) -> ImageSet:
     for folder in study.options.extra:
         images = read_images(folder, loose="normal")
         items = [replace(item, domain=folder.name) for item in images.items]
-        further.append(ImageSet(items, layout=images.layout))
+        further.append(some_of(ImageSet(items, layout=images.layout), study.options.extra_images, 0))
     return concat_images([*study.parts, *further])
 
 
@@ -165,6 +165,7 @@ def detectors(study: Study, lr: float) -> dict[str, BaseImageDetector]:
     made = {
         name: study.trained(joined, f"{study.source} {name}", lr, switches)
         for name, switches in TRAINED.items()
+        if name in study.options.rows
     }
     if study.options.extra:
         made[EXTRA] = study.trained(extra_source(study), f"{study.source} {EXTRA}", lr, {})
@@ -218,11 +219,13 @@ def main() -> None:
     parser.add_argument("--extra", type=Path, nargs="*", default=[], help="folders of further normals")
     parser.add_argument("--references", nargs="+", default=["4"])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", nargs="+", default=list(TRAINED), choices=list(TRAINED))
     parser.add_argument("--lrs", type=float, nargs="+", default=[1e-4, 5e-4])
     parser.add_argument("--source-images", type=int, default=80, help="normals, and anomalies, of a category")
     parser.add_argument(
         "--target-images", type=int, default=1000, help="test normals, and anomalies, of a target"
     )
+    parser.add_argument("--extra-images", type=int, default=80, help="normals of a further folder")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--episodes", type=int, default=64)
     parser.add_argument("--episode-batch", type=int, default=8)

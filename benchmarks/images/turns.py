@@ -5,7 +5,7 @@
     python benchmarks/images/turns.py DIR... --references 2 4 8 --cache FOLDER
 
 One line a category and number of references K: the ratio for seeds 0 to 2, whose references are
-``sorted(train/good)[s K : (s + 1) K]``; turned copies are taken at .9 or less. Foreground: the hull.
+``sorted(train/good)[s K : (s + 1) K]``; turned copies are taken at .95 or less. Foreground: the hull.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ AUTO_TURNS = 8
 """Turned copies, the unturned one counted, that ``rotations="auto"`` tries."""
 
 _HIGHEST_SHARE = 0.01
-_ENOUGH = 0.9
+_ENOUGH = 0.95
+_ROUNDING = 1e-5
 _MOST_REFERENCES = 8
 _MOST_LEFT_OUT = 4
 _MOST_ASKED = 512
@@ -38,8 +39,8 @@ def left_out_ratio(V: NDArray[np.float32], least_on_part: float) -> float:
     Returns
     -------
     float in [0, 1]
-        Sum of the scores with turned copies over that without; 1 if there are fewer than two pictures or no
-        turned copy.
+        Sum of the scores with turned copies over that without; 1 if there are fewer than two pictures, no
+        turned copy or nothing to explain.
     """
     few = torch.from_numpy(np.moveaxis(V[:_MOST_REFERENCES], 2, -1).copy())
     n, looks = few.shape[:2]
@@ -53,11 +54,11 @@ def left_out_ratio(V: NDArray[np.float32], least_on_part: float) -> float:
         near = _distances(asked[::step], _on_part(few[others, 0], least_on_part))
         nearer = torch.minimum(near, _distances(asked[::step], _on_part(few[others, 1:], least_on_part)))
         plain, turned = plain + _highest(near), turned + _highest(nearer)
-    return turned / plain if plain > 0 else 1.0
+    return turned / plain if plain > _ROUNDING else 1.0
 
 
 def turns_help(V: NDArray[np.float32], least_on_part: float) -> bool:
-    """Return whether turned copies lower the references' left-out scores by a tenth.
+    """Return whether turned copies lower the references' left-out scores by a twentieth.
 
     Parameters
     ----------
