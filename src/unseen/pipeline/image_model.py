@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -312,7 +313,9 @@ def map_scale(detector: BaseImageDetector, normals: ImageSet) -> MapScale:
 
 def _maps_against(detector: BaseImageDetector, references: Any, judged: ImageSet) -> NDArray[np.float32]:
     names = np.full(len(references), _SCALE_DOMAIN)
-    other = detector.adapt(references, domains=names)
+    uncalibrated = copy.copy(detector)
+    uncalibrated.calibration_folds = 0
+    other = uncalibrated.adapt(references, domains=names)
     return other.score_maps(judged, domains=np.full(len(judged), _SCALE_DOMAIN))
 
 

@@ -144,6 +144,9 @@ def _at_threshold(best: Entry, drift: Sequence[DriftLine], unit: str) -> str:
     mine = next((line for line in drift if line.entry == best.label), None)
     if mine is None:
         return text + "."
+    if mine.lowest and not mine.too_many:
+        few = f"so few calibration normals promise {mine.lowest} at best"
+        return f"{text} and {mine.observed} of the test normals ({few})."
     if mine.too_many:
         reason = "because these have drifted from the training ones"
         return f"{text}, but also {mine.observed} of the test normals, {reason}."
@@ -151,6 +154,8 @@ def _at_threshold(best: Entry, drift: Sequence[DriftLine], unit: str) -> str:
 
 
 def _short(line: DriftLine) -> str:
+    if line.lowest and not line.drifted:
+        return f"possible: {line.lowest}"
     return "normals have drifted" if line.drifted else "as it should be"
 
 
