@@ -77,7 +77,8 @@ def main() -> None:
             command.add_argument("--kinds", type=_names, default=list(NSL_KINDS))
             command.add_argument("--inner-steps", type=int, default=50)
         if name == "curves":
-            command.add_argument("--inner-steps", type=int, default=20)
+            command.add_argument("--kinds", type=_names, default=list(NSL_KINDS))
+            command.add_argument("--inner-steps", type=int, default=15)
         if name == "speed":
             command.add_argument("--threads", type=int, default=2)
             command.add_argument("--repeats", type=int, default=10)

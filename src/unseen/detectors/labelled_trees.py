@@ -31,7 +31,7 @@ TREE_WEIGHTS = (0.0, 0.25, 0.5, 1.0)
 """The weights to choose from; the last one is the usual one."""
 
 _SOFTENING = 0.02
-_MOST_NORMALS = 3000
+_MOST_NORMALS = 10_000
 _LEARNING_RATE = 0.1
 _LEAST_IN_LEAF = 5
 _BINS = 64
@@ -192,7 +192,7 @@ def grow_trees(material: TreeMaterial, options: TreeOptions) -> LabelledTrees:
     Parameters
     ----------
     material : TreeMaterial
-        Of the normals at most 3000 are drawn.
+        Of the normals at most 10 000 are drawn.
     options : TreeOptions
         Number and depth.
 
