@@ -62,7 +62,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, dict[str, fl
     pictures = np.concatenate([batch.images for batch in batches])
     stack = torch.from_numpy(pictures).permute(0, 3, 1, 2)
     backbone = load_backbone(device="cpu")
-    detectors = {name: make().fit(shown) for name, make in TIMED.items()}
+    detectors = {name: TIMED[name]().fit(shown) for name in options.detectors}
     spent: dict[str, list[float]] = {"backbone": []}
     for _ in range(options.rounds + 1):  # the first one warms up
         spent["backbone"].append(
@@ -117,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--references", type=int, default=8)
+    parser.add_argument("--detectors", nargs="+", default=list(TIMED), choices=list(TIMED))
     parser.add_argument("--pictures", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seeds", type=int, default=2, help="of the figures of detection; 0: times only")
