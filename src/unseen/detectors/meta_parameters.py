@@ -11,6 +11,7 @@ from unseen.detectors.latent_novelty import CUES
 from unseen.detectors.meta_training import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
 from unseen.errors import ParameterError
 from unseen.nn.device import resolve_device
+from unseen.nn.row_weighting import check_weighting
 
 ScoreRule = Literal["fused", "head", "novelty"]
 SCORE_RULES: tuple[str, ...] = get_args(ScoreRule)
@@ -81,4 +82,5 @@ def _check_choices(detector: Any) -> None:
             raise ParameterError(
                 f"{type(detector).__name__}: novelty_cues must name at least one cue, got none."
             )
+    check_weighting(detector, detector.reweighting, 1.0, "median")
     resolve_device(detector.device)

@@ -35,6 +35,8 @@ from unseen.nn.losses.margin import confidence_gap, margin_loss
 from unseen.nn.losses.one_class import anomaly_logit, one_class_loss
 from unseen.nn.losses.variance_normalised_reconstruction import variance_normalised_reconstruction
 from unseen.nn.residual_encoder import NormalityHead
+from unseen.nn.reweighting import Reweighting
+from unseen.nn.row_weighting import ScheduledWeights, WeightingRule
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.5, 10.0
 
@@ -96,6 +98,7 @@ class MetaSettings:
     damping: float
     cg_iterations: int
     patience: int | None
+    reweighting: Reweighting | None
 
 
 @dataclass
@@ -162,7 +165,7 @@ def meta_train(
     -------
     MetaResult
     """
-    trainer = _Trainer(encoder, decoder, head, data, settings, generator)
+    trainer = _Trainer(encoder, decoder, head, data, settings, generator, n_episodes)
     hardness: dict[str, float] = {}
     best_value, best_episode, best_state = -math.inf, 0, trainer.state()
     for number in range(n_episodes):
@@ -187,6 +190,7 @@ class _Trainer:
     data: MetaData
     settings: MetaSettings
     generator: np.random.Generator
+    n_episodes: int
     companions: dict[str, CalibratedHead] = field(default_factory=dict)
     records: dict[str, list[float]] = field(default_factory=dict)
 
@@ -199,6 +203,7 @@ class _Trainer:
         if len(kinds) > 1:
             self.companions = {kind: copy.deepcopy(self.head) for kind in kinds}
         self._met: set[str] = set()
+        self._weights_of = {name: self._schedule() for name in ("confidence", "error")}
         self._inner_optimizer = torch.optim.AdamW(
             [*self.encoder.parameters(), *self.decoder.parameters()],
             lr=self.settings.lr,
@@ -223,10 +228,17 @@ class _Trainer:
         parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
         losses, errors = [], []
         for _ in range(self.settings.inner_steps):
-            batch = self.data.normals[self._draw(rows, self.settings.batch_size)]
+            numbers = self._draw(rows, self.settings.batch_size)
+            batch = self.data.normals[numbers]
             z = self.encoder(batch)
-            confidence = one_class_loss(self.head(z), normal=True)
-            error = variance_normalised_reconstruction(self.decoder(z), batch, self.data.variance).mean()
+            logits = self.head(z)
+            by_row = variance_normalised_reconstruction(self.decoder(z), batch, self.data.variance)
+            if self.settings.reweighting is None:
+                confidence, error = one_class_loss(logits, normal=True), by_row.mean()
+            else:
+                doubts = nn.functional.softplus(anomaly_logit(logits))
+                confidence = self._weighted("confidence", doubts, numbers, episode)
+                error = self._weighted("error", by_row, numbers, episode)
             loss = confidence + self.settings.reconstruction_weight * error
             self._inner_optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -238,6 +250,21 @@ class _Trainer:
         self.decoder.eval()
         self._note("inner_loss", _mean(losses))
         self._note("reconstruction", _mean(errors))
+
+    def _schedule(self) -> ScheduledWeights | None:
+        """Weights of the inner loop; an episode is an epoch of ``inner_steps`` batches."""
+        if self.settings.reweighting is None:
+            return None
+        rule = WeightingRule(self.settings.reweighting, 1.0, "median")
+        n_rows = len(self.data.normals)
+        a_step = math.ceil(n_rows / self.settings.inner_steps)
+        return rule.schedule(n_rows, epochs=self.n_episodes, batch_size=a_step)
+
+    def _weighted(self, name: str, losses: Tensor, numbers: NDArray[np.int64], episode: Episode) -> Tensor:
+        """Σ w l of one term; the terms are weighted separately."""
+        weights_of = self._weights_of[name]
+        assert weights_of is not None
+        return weights_of(losses, torch.from_numpy(numbers), episode.number + 1) @ losses
 
     # ------------------------------------------------------------------ outer loop
     def outer_loop(self, episode: Episode) -> None:

@@ -55,6 +55,7 @@ from unseen.nn.losses.one_class import anomaly_logit
 from unseen.nn.losses.variance_normalised_reconstruction import variance_normalised_reconstruction
 from unseen.nn.randomness import isolated_randomness
 from unseen.nn.residual_encoder import ResidualDecoder
+from unseen.nn.reweighting import Reweighting
 from unseen.types import NORMAL_KIND, FloatArray, Labels, StrArray
 
 _CHUNK_ROWS = 4096
@@ -111,14 +112,13 @@ class MultiDirectionalMeta(BaseDetector):
     n_pseudo_domains : int
         Clusters of normals that stand in for domains where the data names fewer than two.
     patience : int or None
-        Stop after so many episodes without a better one. None: run all. The best episode is kept in either
-        case.
+        Stop after so many episodes without a better one. None: run all. The best episode is kept anyway.
     order : {"first", "implicit"}
         Gradient of the outer loop: θ taken as constant, or the implicit hypergradient through θ*(φ).
-    damping : float >= 0
-        Added to the inner Hessian of ``"implicit"``.
-    cg_iterations : int
-        Conjugate-gradient steps of ``"implicit"``.
+    damping, cg_iterations : float >= 0, int
+        Of ``"implicit"``: what is added to the inner Hessian; conjugate-gradient steps.
+    reweighting : {"alpha", "confident"} or None
+        How much each normal counts in the inner loop (α → 1, λ the median): :mod:`unseen.nn.row_weighting`.
     score : {"fused", "head", "novelty"}
         Which score; see the top of this file.
     novelty_cues : sequence of str or "auto"
@@ -130,10 +130,8 @@ class MultiDirectionalMeta(BaseDetector):
         Latent normals kept for the neighbours cue.
     head_weight : float >= 0 or "auto"
         w. ``"auto"``: chosen on known kinds left out in turn.
-    n_trees : int >= 0
-        Boosted trees of the fused score; 0: none.
-    tree_depth : int
-        Depth of each tree.
+    n_trees, tree_depth : int
+        Boosted trees of the fused score, 0 for none, and the depth of each.
     tree_weight : float >= 0 or "auto"
         v. ``"auto"``: chosen on known kinds, and domains, left out in turn.
     head_tolerance : float >= 0
@@ -247,6 +245,7 @@ class MultiDirectionalMeta(BaseDetector):
         patience: int | None = None,
         order: str = "first",
         damping: float = 1.0,
+        reweighting: Reweighting | None = None,
         cg_iterations: int = 5,
         score: ScoreRule = "fused",
         novelty_cues: Sequence[str] | Literal["auto"] = "auto",
@@ -294,6 +293,7 @@ class MultiDirectionalMeta(BaseDetector):
         self.patience = patience
         self.order = order
         self.damping = damping
+        self.reweighting = reweighting
         self.cg_iterations = cg_iterations
         self.score = score
         self.novelty_cues = novelty_cues

@@ -240,3 +240,15 @@ def test_trees_enter_the_fused_score_alone_and_are_explained(table):
     model.trees_ = None
     np.testing.assert_allclose(with_trees - model.decision_function(X), evidence, atol=1e-6)
     np.testing.assert_allclose(explained - model.explain(X), credits, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["alpha", "confident"])
+def test_the_inner_loop_weighs_normals(table, rule):
+    plain, weighted = fitted(table), fitted(table, reweighting=rule)
+    again = fitted(table, reweighting=rule)
+    X = table[0][:50]
+    np.testing.assert_array_equal(weighted.decision_function(X), again.decision_function(X))
+    assert not np.array_equal(weighted.decision_function(X), plain.decision_function(X))
+    assert weighted.history_["reconstruction"][-1] < plain.history_["reconstruction"][-1]
+    with pytest.raises(ParameterError, match="reweighting"):
+        fitted(table, reweighting="beta")
