@@ -240,3 +240,21 @@ def test_kept_pictures_are_read_back(folder: Path, tmp_path: Path) -> None:
     assert [picture.group for picture in kept[0]] == ["miss"] * 3 + ["false alarm"] * 6 + ["hit"] * 2
     assert all(picture.image[:2] == b"\xff\xd8" for picture in kept[0])
     assert all(picture.mask[1:4] == b"PNG" for picture in kept[0])
+
+
+def test_textures_of_the_user_reach_the_detectors_that_make_defects(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    for place in range(2):
+        write(tmp_path / "dtd/banded" / f"{place}.png", part(40 + place, level=10.0)[0])
+    sets = [f"--set=value-order.{name}={value}" for name, value in LEARNING.items() if name != "image_size"]
+    words = ("evaluate", folder, "--references", 3, "--seeds", 1, "--image-size", 32)
+    made = run(
+        *words, "--dtd", tmp_path / "dtd", "--detectors", "value-order", *sets, "--out", tmp_path / "e"
+    )
+    assert made.exit_code == 0, made.output
+    about = Results.read(tmp_path / "e").run["detectors"]
+    assert about["value-order"]["parameters"]["textures"] == str(tmp_path / "dtd")
+    refused = run(*words, "--dtd", tmp_path / "dtd", "--detectors", "padim", "--out", tmp_path / "f")
+    assert refused.exit_code == 2
+    assert "none of padim makes synthetic defects" in refused.stderr
