@@ -199,3 +199,40 @@ def test_a_run_that_ends_early_leaves_no_table(
     assert result.exit_code == 2
     assert "004.png" in result.stderr
     assert out.read_bytes() == earlier
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("scale", [0.0]),
+        ("scale", ["low", "high"]),
+        ("scale", None),
+        ("summary", {"dict": {}}),
+        ("summary", 3),
+    ],
+)
+def test_a_model_with_other_values_is_refused(
+    run: Run, model: Path, folder: Path, tmp_path: Path, key: str, value: object
+) -> None:
+    manifest = json.loads((model / "manifest.json").read_text())
+    manifest["images"]["dict"][key] = value
+    (model / "manifest.json").write_text(json.dumps(manifest))
+    result = run("score", model, folder, "--out", tmp_path / "s.csv")
+    assert result.exit_code == 2, result.output
+    assert "is refused" in result.stderr
+
+
+def test_a_detector_of_tables_with_a_summary_of_pictures_is_refused(
+    run: Run, model: Path, folder: Path, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.csv"
+    draw = np.random.default_rng(0)
+    pl.DataFrame({"a": draw.normal(size=80), "b": draw.normal(size=80)}).write_csv(rows)
+    run("fit", rows, "--out", tmp_path / "t", "--no-estimate")
+    of_pictures = json.loads((model / "manifest.json").read_text())
+    mixed = json.loads((tmp_path / "t" / "manifest.json").read_text())
+    mixed["images"] = of_pictures["images"]
+    (tmp_path / "t" / "manifest.json").write_text(json.dumps(mixed))
+    result = run("score", tmp_path / "t", folder, "--out", tmp_path / "s.csv")
+    assert result.exit_code == 2
+    assert "refused" in result.stderr or "mixes" in result.stderr
