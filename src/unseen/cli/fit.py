@@ -148,7 +148,8 @@ def fit_and_estimate(table: Table, detector: BaseDetector, *, estimate: bool) ->
 
     model = TableModel.fit(table, detector)
     if estimate:
-        found = estimate_unlabelled_kinds(table, detector)
+        n_references = detector.n_references if detector.view != "raw" else 0
+        found = estimate_unlabelled_kinds(table, detector, n_references=n_references)
         if found is not None:
             model.summary = replace(model.summary, estimate=found.to_json())
     return model

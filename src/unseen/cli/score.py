@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from unseen.data import TableSchema
     from unseen.pipeline import ImageModel, ScoreSummary, TableModel
 
+_LOW_MEDIAN_P = 0.35
 _OF_TABLES = ("keep", "domain_column", "top_features", "batch_rows")
 _OF_PICTURES = ("maps", "skip_unreadable", "layout")
 
@@ -208,4 +209,10 @@ def describe(summary: ScoreSummary) -> list[str]:
     if summary.other_categories:
         counts = ", ".join(f"{name!r} {count:,}" for name, count in summary.other_categories.items())
         lines.append(f"note: rows with a category that the training normals lack, or hardly have: {counts}")
+    if summary.median_p < _LOW_MEDIAN_P:
+        lines.append(
+            f"note: half of the rows have p-values of {summary.median_p:.2g} or less, which is rare where "
+            "most rows are normals like those of the fit; if they are normal, normals have drifted, and more "
+            "than the promised share is flagged: adapt to references of this place, or fit again"
+        )
     return [*lines, f"wrote {summary.out}"]

@@ -3,7 +3,7 @@
 Labels tell what *some* anomalies look like. Used as classifiers use them, they cost detection of the kinds
 that nobody labelled. Here the score is normals-only novelty, and labels raise it near labelled anomalies::
 
-    score(x) = ( Σ_c w_c z_c(x) + a · t · P(x) g(x) + b · wide(x) ) / u
+    score(x) = ( Σ_c w_c z_c(x) + a · t · [P(x) g(x) − f]₊ + b · wide(x) ) / u
 
 with cues ``z_c`` (:mod:`unseen.detectors.fused.novelty`) on the scale of held-back normals
 (:mod:`unseen.detectors.fused.scales`), evidence ``P g`` and ``wide`` from labels
@@ -21,12 +21,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from unseen.checks import check_choice, check_int, check_real
+from unseen.checks import check_choice, check_int, check_matrix, check_real, resolve_domains
 from unseen.detectors.base import BaseDetector
+from unseen.detectors.fused.checking import check_domain_normals, check_mode
 from unseen.detectors.fused.mode import Mode, score_parts, split_over_features
 from unseen.detectors.fused.novelty import DomainNormals, add_references
+from unseen.detectors.fused.reasons import Reasons, in_order, reasons_of
 from unseen.detectors.fused.training import FittedMode, Options, TrainingRows, fit_mode
 from unseen.references import ReferenceStore, apply_view, build_store, extend_store, reference_rows
 from unseen.scoring.holding_back import group_codes
@@ -114,6 +116,14 @@ class UnseenDetector(BaseDetector):
         self.false_alarm_rate = false_alarm_rate
         self.normal = normal
         self.seed = seed
+
+    def _check_fitted_values(self) -> None:
+        if not 1 <= len(self.modes_) <= 2 or (len(self.modes_) == 2) != (self.store_ is not None):
+            raise ValueError("the modes and the references do not belong together")
+        for mode in self.modes_:
+            check_mode(mode, self.n_features_in_)
+        for own in self.joined_.values():
+            check_domain_normals(own, self.n_features_in_)
 
     def _check_parameters(self) -> None:
         check_choice(self, "labels", self.labels, LABELS)
@@ -214,6 +224,30 @@ class UnseenDetector(BaseDetector):
             scores[batch.rows] = parts.score
             contributions[batch.rows] = split_over_features(batch.mode, batch.V, parts, batch.own)
         return scores, contributions
+
+    def reasons(self, X: ArrayLike, *, domains: ArrayLike | None = None) -> Reasons:
+        """Return why each row scores as it does: the cue that fired, features, nearest kind and normal.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Finite numbers.
+        domains : array-like of shape (n_rows,) or None
+            Domain of each row.
+
+        Returns
+        -------
+        Reasons
+        """
+        self._check_fitted()
+        rows = check_matrix(self, X, n_features=self.n_features_in_)
+        names = resolve_domains(self, len(rows), domains)
+        found = []
+        for batch in self._batches(apply_view(self.view, rows, names, self.references_), names):
+            parts = score_parts(batch.mode, batch.V, batch.own)
+            split = split_over_features(batch.mode, batch.V, parts, batch.own)
+            found.append((batch.rows, reasons_of(batch.mode, batch.V, parts, batch.own, split)))
+        return in_order(found)
 
     def _batches(self, V: FloatArray, domains: StrArray) -> Iterator[_Batch]:
         """Yield rows that are scored alike."""

@@ -4,6 +4,10 @@ Each known kind in turn is left out of everything (labels, preprocessing, fit, c
 asked to tell its rows from fresh normals. What it reaches there is what a further, unlabelled kind may expect
 if it is about as unusual as the known ones are: an estimate, and no promise. Its range is the range over the
 kinds, because kinds differ far more than samples of one kind do.
+
+Where domains (patients, machines, networks) are named, deployment is on new ones, and normals of a domain
+that the model knows say too much good of it. So whole domains are left out, a third of them at a time, and
+fresh normals and the kind's rows are of those; with references, the first normals of each are its references.
 """
 
 from __future__ import annotations
@@ -19,12 +23,15 @@ from sklearn.base import clone
 from unseen.data import Table
 from unseen.detectors.base import BaseDetector
 from unseen.metrics.intervals import clopper_pearson_interval, delong_interval
-from unseen.pipeline.table_model import TableModel
+from unseen.pipeline.table_model import LEAST_DOMAINS, TableModel
+from unseen.references import reference_rows
 from unseen.scoring.calibration import hold_back
-from unseen.types import BoolArray, Labels
+from unseen.types import UNNAMED_DOMAIN, BoolArray, Labels
 
 _TEST_SHARE = 0.3
 _LEAST_ROWS_OF_A_KIND = 2
+N_ROUNDS = 3
+"""In so many parts the domains are left out."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,7 @@ def estimate_unlabelled_kinds(
     table: Table,
     detector: BaseDetector,
     *,
+    n_references: int = 0,
     max_normals: int = 5_000,
     max_kind_rows: int = 500,
     max_kinds: int = 6,
@@ -107,6 +115,9 @@ def estimate_unlabelled_kinds(
         The training table.
     detector : BaseDetector
         Unfitted; it is cloned.
+    n_references : int
+        How many normals of each new domain the model will get as references; 0: none. Without named domains
+        it changes nothing.
     max_normals : int
         Normals that take part, so that the estimate costs little beside the fit.
     max_kind_rows : int
@@ -125,26 +136,34 @@ def estimate_unlabelled_kinds(
     kinds = _frequent_kinds(labels, max_kinds)
     if len(kinds) < 2 or labels.normal.sum() < 20:
         return None
-    fresh: BoolArray = hold_back(labels, _TEST_SHARE, detector.seed) & labels.normal
-    found: list[KindEstimate] = []
+    rounds = _rounds(labels, n_references, detector.seed)
+    found: dict[str, list[_Judged]] = {kind: [] for kind in kinds}
     alarms: list[float] = []
-    model: TableModel | None = None
-    for kind in kinds:
-        if model is None or detector.uses_labels:
-            model = TableModel.fit(table.take(_training_rows(labels, fresh, kind, detector)), clone(detector))
-            normal_batch = model.score_table(table.take(fresh))
-            alarms.append(float(normal_batch.flagged.mean()))
-        batch = model.score_table(table.take(labels.kinds == kind))
-        found.append(_measure(kind, normal_batch.score, batch.score, int(batch.flagged.sum())))
+    for left_out in rounds:
+        model: TableModel | None = None
+        for kind in kinds:
+            judged = (labels.kinds == kind) & (left_out.held if left_out.by_domain else True)
+            if not judged.any():
+                continue
+            if model is None or detector.uses_labels:
+                training = _training_rows(labels, left_out, kind, detector)
+                model = TableModel.fit(table.take(training), clone(detector))
+                if left_out.references.any():
+                    model = model.adapt(table.take(left_out.references))
+                normals = model.score_table(table.take(left_out.fresh))
+                alarms.append(float(normals.flagged.mean()))
+            batch = model.score_table(table.take(judged))
+            found[kind].append(_Judged(normals.score, batch.score, int(batch.flagged.sum())))
+    measured = [_measure(kind, parts) for kind, parts in found.items() if parts]
     return UnlabelledEstimate(
-        auroc=float(np.mean([item.auroc for item in found])),
-        auroc_range=_range([item.auroc for item in found]),
-        recall=float(np.mean([item.recall for item in found])),
-        recall_range=_range([item.recall for item in found]),
+        auroc=float(np.mean([item.auroc for item in measured])),
+        auroc_range=_range([item.auroc for item in measured]),
+        recall=float(np.mean([item.recall for item in measured])),
+        recall_range=_range([item.recall for item in measured]),
         false_alarm_rate=float(detector.false_alarm_rate),
         observed_false_alarm_rate=float(np.mean(alarms)),
-        n_normals=int(fresh.sum()),
-        kinds=tuple(found),
+        n_normals=int(sum(left_out.fresh.sum() for left_out in rounds)),
+        kinds=tuple(measured),
     )
 
 
@@ -170,26 +189,66 @@ def estimate_sentence(estimate: Mapping[str, Any]) -> str:
     )
 
 
-def _training_rows(labels: Labels, fresh: BoolArray, kind: str, detector: BaseDetector) -> BoolArray:
-    """Everything but the fresh normals and the kind left out; no kind at all where labels are not used."""
+@dataclass(frozen=True)
+class _Round:
+    """Which rows one round leaves out of the fit: fresh normals, references, and (by domain) all others."""
+
+    held: BoolArray
+    fresh: BoolArray
+    references: BoolArray
+    by_domain: bool
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Scores of one kind and of the fresh normals by one fit."""
+
+    normals: NDArray[np.float64]
+    anomalies: NDArray[np.float64]
+    n_flagged: int
+
+
+def _rounds(labels: Labels, n_references: int, seed: int) -> list[_Round]:
+    """Leave thirds of the domains out in turn; without enough named domains, once a share of the normals."""
+    none: BoolArray = np.zeros(len(labels), dtype=np.bool_)
+    named = np.unique(labels.domains[labels.normal])
+    if len(named) < LEAST_DOMAINS or UNNAMED_DOMAIN in named:
+        fresh: BoolArray = hold_back(labels, _TEST_SHARE, seed) & labels.normal
+        return [_Round(fresh, fresh, none, by_domain=False)]
+    rounds = []
+    for part in np.array_split(np.random.default_rng(seed).permutation(named), N_ROUNDS):
+        held: BoolArray = np.isin(labels.domains, part)
+        references = reference_rows(labels.domains, held & labels.normal, n_references)
+        rounds.append(_Round(held, held & labels.normal & ~references, references, by_domain=True))
+    return [item for item in rounds if item.fresh.any()]
+
+
+def _training_rows(labels: Labels, left_out: _Round, kind: str, detector: BaseDetector) -> BoolArray:
+    """Everything but what the round and the kind leave out; no kind at all where labels are not used."""
     if detector.uses_labels:
-        return np.asarray(~fresh & (labels.kinds != kind), dtype=np.bool_)
-    return np.asarray(~fresh & ~labels.anomaly, dtype=np.bool_)
+        return np.asarray(~left_out.held & (labels.kinds != kind), dtype=np.bool_)
+    return np.asarray(~left_out.held & ~labels.anomaly, dtype=np.bool_)
 
 
-def _measure(
-    kind: str, normal_scores: NDArray[np.float64], kind_scores: NDArray[np.float64], n_flagged: int
-) -> KindEstimate:
-    n_rows = len(kind_scores)
-    y = np.concatenate([np.zeros(len(normal_scores), dtype=np.int8), np.ones(n_rows, dtype=np.int8)])
-    scores = np.concatenate([normal_scores, kind_scores])
-    area = delong_interval(y, scores)
-    caught = clopper_pearson_interval(n_flagged, n_rows)
+def _measure(kind: str, parts: list[_Judged]) -> KindEstimate:
+    """Average over the rounds, each weighed by its rows of the kind."""
+    counts = np.array([len(part.anomalies) for part in parts])
+    areas = []
+    for part in parts:
+        y = np.arange(len(part.normals) + len(part.anomalies)) >= len(part.normals)
+        areas.append(delong_interval(y.astype(np.int8), np.concatenate([part.normals, part.anomalies])))
+    shares = counts / counts.sum()
+    caught = clopper_pearson_interval(sum(part.n_flagged for part in parts), int(counts.sum()))
+    area = float(np.dot(shares, [item.estimate for item in areas]))
+    half = float(np.sqrt(np.sum(shares**2 * np.array([(item.high - item.low) / 2 for item in areas]) ** 2)))
+    single = len(parts) == 1
     return KindEstimate(
         kind=kind,
-        n_rows=n_rows,
-        auroc=area.estimate,
-        auroc_interval=(area.low, area.high),
+        n_rows=int(counts.sum()),
+        auroc=area,
+        auroc_interval=(areas[0].low, areas[0].high)
+        if single
+        else (max(0.0, area - half), min(1.0, area + half)),
         recall=caught.estimate,
         recall_interval=(caught.low, caught.high),
     )

@@ -34,7 +34,8 @@ class ScoreEncoder:
     """Turns scored batches into Arrow batches of one schema.
 
     The columns are ``row`` (0-based within its file), ``file`` (only for several files), ``score``,
-    ``p_value``, ``flagged``, for ``k`` of 1 to ``top_features`` ``top_k`` (column name) and ``top_k_share``,
+    ``p_value``, ``flagged``, where the detector can tell ``reason`` and ``like_kind``, for ``k`` of 1 to
+    ``top_features`` ``top_k`` (column name) and ``top_k_share``,
     then the columns carried through; of those, names that are taken get the suffix ``_input``.
 
     Parameters
@@ -79,6 +80,9 @@ class ScoreEncoder:
         out["score"] = pa.array(scored.score)
         out["p_value"] = pa.array(scored.p_value)
         out["flagged"] = pa.array(scored.flagged)
+        if scored.reason is not None and scored.like_kind is not None:
+            out["reason"] = pa.array(scored.reason).dictionary_encode()
+            out["like_kind"] = pa.array(scored.like_kind, mask=scored.like_kind == "").dictionary_encode()
         if self.top_features and scored.contributions is not None:
             codes_of, shares_of = top_columns(scored.contributions, self.top_features)
             for place in range(self.top_features):

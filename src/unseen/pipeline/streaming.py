@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from unseen.checks import check_int, check_real
 from unseen.data import TableBatch, TableSchema, scan_table
@@ -28,6 +29,8 @@ from unseen.pipeline.threads import WriteBehind, read_ahead
 from unseen.scoring.thresholds import false_alarm_threshold
 
 BATCH_ROWS = 65_536
+
+_P_BINS = 1_000
 
 Progress = Callable[[int], None]
 """Called with the number of rows that have been scored since the last call."""
@@ -56,6 +59,10 @@ class ScoreSummary:
     other_categories : dict of str to int
         For each categorical column, how many rows have a category without a feature of its own: unknown
         to the training normals, or rare among them. Columns without such rows are left out.
+    median_p, p_distance : float
+        Median of the p-values, and their largest distance from uniform ones (Kolmogorov-Smirnov), both to a
+        thousandth. Rows of which most are normals like those of the fit have a median of about 0.5; see
+        :mod:`unseen.scoring.drift`.
     seconds, rows_per_second : float
         Time and speed, reading and writing included.
     """
@@ -69,6 +76,8 @@ class ScoreSummary:
     smallest_p: float
     n_without_references: int | None
     other_categories: dict[str, int]
+    median_p: float
+    p_distance: float
     seconds: float
     rows_per_second: float
 
@@ -83,6 +92,12 @@ class _Tally:
     n_flagged: int = 0
     n_without_references: int = 0
     other_categories: Counter[str] = field(default_factory=Counter)
+    p_counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_P_BINS, dtype=np.int64))
+
+    @property
+    def p_shares(self) -> NDArray[np.float64]:
+        """Share of the rows with a p-value up to each thousandth."""
+        return np.asarray(np.cumsum(self.p_counts) / max(1, self.n_rows))
 
 
 def score_file(
@@ -174,6 +189,8 @@ def score_file(
         smallest_p=float(model.calibration.smallest_p),
         n_without_references=tally.n_without_references if len(model.detector.references_.domains) else None,
         other_categories=dict(tally.other_categories),
+        median_p=float((np.searchsorted(tally.p_shares, 0.5) + 1) / _P_BINS),
+        p_distance=float(np.abs(tally.p_shares - np.arange(1, _P_BINS + 1) / _P_BINS).max()),
         seconds=seconds,
         rows_per_second=tally.n_rows / seconds,
     )
@@ -223,6 +240,7 @@ def _scored(
             tally.n_without_references += int(np.count_nonzero(~known))
         else:
             tally.n_without_references += len(scored)
+        tally.p_counts += np.histogram(scored.p_value, bins=_P_BINS, range=(0.0, 1.0))[0]
         if counts is not None:
             counts.add(scored.p_value)
         yield encoder.encode(scored, first_row=batch.first_row, file=str(batch.file), kept=batch.kept)

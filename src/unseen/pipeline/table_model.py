@@ -13,22 +13,35 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
 from unseen.data import Table, TablePreprocessor, TableSchema
 from unseen.detectors.base import BaseDetector
+from unseen.detectors.fused.reasons import Reasons
 from unseen.errors import LabelError, ParameterError, SchemaError
 from unseen.pipeline.fit_summary import FitSummary, summarise
+from unseen.references import reference_rows
 from unseen.scoring.calibration import Calibration, hold_back
-from unseen.types import BoolArray, FloatArray, Labels, StrArray
+from unseen.types import UNNAMED_DOMAIN, BoolArray, FloatArray, Labels, StrArray
 
-DEFAULT_DETECTOR = "k-nearest-neighbours"
+DEFAULT_DETECTOR = "unseen"
 """The detector that is used where none is named."""
+
+LEAST_DOMAINS = 5
+"""Named domains from which on calibration holds whole domains back."""
+
+
+@runtime_checkable
+class GivesReasons(Protocol):
+    """A detector that can tell novel rows from rows like a known kind."""
+
+    def reasons(self, X: ArrayLike, *, domains: ArrayLike | None = None) -> Reasons:
+        """Return why each row scores as it does."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +58,17 @@ class ScoredBatch:
         Score above the threshold.
     contributions : float array of shape (n_rows, n_columns) or None
         Contribution of each column of the table to the score; None if they were not asked for.
+    reason, like_kind : str array of shape (n_rows,) or None
+        Why a row scores as it does, and the known kind it resembles (``""``: none); None where they were not
+        asked for or the detector cannot tell.
     """
 
     score: NDArray[np.float64]
     p_value: NDArray[np.float64]
     flagged: BoolArray
     contributions: FloatArray | None = None
+    reason: StrArray | None = None
+    like_kind: StrArray | None = None
 
     def __len__(self) -> int:
         return len(self.score)
@@ -120,7 +138,7 @@ class TableModel:
                 f"fit needs at least 2 normal rows (one to learn from, one to calibrate on), got "
                 f"{int(labels.normal.sum())} of {len(table)}; check the kind column and the normal value."
             )
-        held = hold_back(labels, detector.calibration_fraction, detector.seed)
+        held = hold_back(by_whole_domains(labels), detector.calibration_fraction, detector.seed)
         kept = np.flatnonzero(~held)
         prepared = TablePreprocessor() if preprocessor is None else clone(preprocessor)
         prepared.fit(table.features[kept], labels.y[kept])
@@ -128,10 +146,7 @@ class TableModel:
         fitted = clone(detector).set_params(calibration_fraction=0.0)
         fitted.fit(X[kept], **_label_arguments(labels.take(kept)))
         fitted.set_params(calibration_fraction=detector.calibration_fraction)
-        held_labels = replace(labels.take(held), groups=None)
-        arguments = _label_arguments(held_labels)
-        arguments.pop("groups")
-        fitted.calibrate(X[held], **arguments)
+        _calibrate_as_new(fitted, X[held], labels.take(held))
         summary = summarise(table, prepared, fitted, time.perf_counter() - started)
         return cls(table.schema, prepared, fitted, summary)
 
@@ -202,13 +217,20 @@ class TableModel:
         ScoredBatch
         """
         contributions: FloatArray | None = None
-        if explain:
+        reason: StrArray | None = None
+        like_kind: StrArray | None = None
+        if explain and isinstance(self.detector, GivesReasons):
+            found = self.detector.reasons(X, domains=domains)
+            score, contributions = found.score, self.preprocessor.fold(found.contributions)
+            reason, like_kind = found.reason, found.like_kind
+        elif explain:
             score, by_feature = self.detector.score_and_explain(X, domains=domains)
             contributions = self.preprocessor.fold(by_feature)
         else:
             score = self.detector.decision_function(X, domains=domains)
         limit = self.calibration.threshold if threshold is None else threshold
-        return ScoredBatch(score, self.calibration.p_values(score), score > limit, contributions)
+        p_value = self.calibration.p_values(score)
+        return ScoredBatch(score, p_value, score > limit, contributions, reason, like_kind)
 
     def score_table(self, table: Table, *, explain: bool = False) -> ScoredBatch:
         """Score a table in memory.
@@ -299,6 +321,46 @@ class TableModel:
             detector,
             FitSummary.from_json(values["summary"]),
         )
+
+
+def by_whole_domains(labels: Labels) -> Labels:
+    """Make domains the groups, so that none is split, where enough are named and no groups are given.
+
+    What is normal differs from domain to domain. Normals of domains that the fit has seen score lower than
+    those of new ones, so a threshold read off them would let too many false alarms through on a new domain.
+
+    Parameters
+    ----------
+    labels : Labels
+        Of the training table.
+
+    Returns
+    -------
+    Labels
+        The same, where fewer than ``LEAST_DOMAINS`` domains are named, some normals have none, or groups are
+        given.
+    """
+    named = np.unique(labels.domains[labels.normal])
+    if labels.groups is not None or len(named) < LEAST_DOMAINS or UNNAMED_DOMAIN in named:
+        return labels
+    return replace(labels, groups=labels.domains)
+
+
+def _calibrate_as_new(fitted: BaseDetector, X: FloatArray, labels: Labels) -> None:
+    """Calibrate on held-back rows; new domains among them get references where the view asks for some."""
+    marked = np.zeros(len(X), dtype=np.bool_)
+    adapted = fitted
+    if fitted.view != "raw":
+        new = labels.normal & ~fitted.references_.knows(labels.domains)
+        marked = reference_rows(labels.domains, new, fitted.n_references)
+        if not (labels.normal & ~marked).any():
+            marked[:] = False
+        if marked.any():
+            adapted = fitted.adapt(X[marked], domains=labels.domains[marked])
+    arguments = _label_arguments(labels.take(~marked))
+    arguments.pop("groups")
+    adapted.calibrate(X[~marked], **arguments)
+    fitted.calibration_ = adapted.calibration_
 
 
 def _label_arguments(labels: Labels) -> dict[str, Any]:

@@ -108,3 +108,23 @@ def test_choices_say_what_kinds_left_out_reached():
     chosen = UnseenDetector(**QUICK).fit(X, kinds).choices_["plain"]
     assert chosen["kinds"] == ["down", "up"]
     assert all(f >= n - 0.005 for n, f in zip(chosen["novelty"], chosen["fused"], strict=True))
+
+
+def test_reasons_name_the_kind_the_normal_and_the_feature():
+    random = np.random.default_rng(7)
+    inside = np.array([0.8, -0.6, 0.4, 0.0, 0.3, -0.2])
+    X = np.concatenate([blob(random, 400, 0.0), blob(random, 30, inside, 0.03), blob(random, 30, 5.0)])
+    detector = UnseenDetector(**QUICK).fit(X, np.repeat(["normal", "inside", "far"], [400, 30, 30]))
+    odd = np.zeros(N_FEATURES)
+    odd[4] = -9.0
+    rows = np.stack([odd, inside])
+    found = detector.reasons(rows)
+    assert found.reason.tolist() == ["novel", "like known"]
+    assert found.like_kind.tolist() == ["", "inside"]
+    assert found.nearest_kind[1] == "inside"
+    assert found.kind_distance[1] < found.normal_distance[1]
+    assert int(np.argmax(found.contributions[0])) == 4
+    np.testing.assert_allclose(found.score, found.novelty + found.raised)
+    np.testing.assert_allclose(found.score, detector.decision_function(rows), rtol=1e-6)
+    distance = np.linalg.norm(found.nearest_normal - rows, axis=1)
+    np.testing.assert_allclose(distance, found.normal_distance, rtol=1e-5)

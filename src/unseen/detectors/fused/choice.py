@@ -30,6 +30,7 @@ CLEARLY_BETTER = 0.02
 TOLERANCE = 0.005
 LOCAL_STRENGTHS = (0.0, 0.5, 1.0, 2.0)
 WIDE_STRENGTHS = (0.0, 0.1, 0.25, 0.5, 1.0)
+USUAL_WIDE_STRENGTH = 0.25
 UNTESTED_STRENGTH = 1.0
 LEAST_ROWS = 3
 
@@ -47,7 +48,7 @@ class LeftOut:
     placed : float64 array of shape (n_rows, n_cues)
         Cues on the scale of normals.
     local, log_odds : float64 array of shape (n_rows,)
-        What the labels of the other kinds say; zeros where there are none.
+        What the labels of the other kinds say, P · g and logit P; zeros where there are none.
     """
 
     kind: str
@@ -115,9 +116,10 @@ class Strengths:
 def choose_strengths(rounds: list[LeftOut], weights: NDArray[np.float64], *, wide_allowed: bool) -> Strengths:
     """Choose how much labels may say.
 
-    A pair of strengths is refused if a kind left out loses more than ``TOLERANCE`` by it. Of the others the
-    largest local strength is taken (what it does to kinds left out is little; known kinds gain by it) and
-    the wide strength with the largest mean, if that gains more than the tolerance.
+    A strength is refused if a kind left out loses more than ``TOLERANCE`` by it. Of the others the largest
+    local strength is taken: what it does to kinds left out is little, and known kinds gain by it. The wide
+    strength is the largest up to ``USUAL_WIDE_STRENGTH`` that costs no kind half the tolerance, unless
+    another one gains more than the tolerance in the mean.
 
     Parameters
     ----------
@@ -141,15 +143,31 @@ def choose_strengths(rounds: list[LeftOut], weights: NDArray[np.float64], *, wid
     wide = 0.0
     if wide_allowed:
         tried = {w: _by_kind(judged, weights, 0.0, w) for w in WIDE_STRENGTHS}
+        wide = max(
+            w
+            for w, found in tried.items()
+            if w <= USUAL_WIDE_STRENGTH and np.all(found >= base - TOLERANCE / 2)
+        )
         fit = [w for w, found in tried.items() if np.all(found >= base - TOLERANCE)]
         best = max(fit, key=lambda w: float(tried[w].mean()))
-        wide = best if tried[best].mean() > base.mean() + TOLERANCE else 0.0
+        wide = best if tried[best].mean() > tried[wide].mean() + TOLERANCE else wide
     local, fused = 0.0, _by_kind(judged, weights, 0.0, wide)
     for strength in LOCAL_STRENGTHS[1:]:
         found = _by_kind(judged, weights, strength, wide)
         if np.all(found >= base - TOLERANCE):
             local, fused = strength, found
     return Strengths(local, wide, names, base, fused)
+
+
+def local_floor(local: NDArray[np.float64]) -> float:
+    """Return the evidence that 99 % of the normals do not exceed, so that hardly any of them is raised.
+
+    Parameters
+    ----------
+    local : float64 array of shape (n_normals,)
+        P · g of held-back normals.
+    """
+    return float(np.quantile(local, 0.99))
 
 
 def reach_of(novelty: NDArray[np.float64]) -> float:
@@ -164,7 +182,8 @@ def _by_kind(
     found: dict[str, list[tuple[float, int]]] = {}
     for item in rounds:
         novelty = item.placed @ weights
-        score = novelty + local * reach_of(novelty[~item.y]) * item.local
+        raised = np.maximum(item.local - local_floor(item.local[~item.y]), 0)
+        score = novelty + local * reach_of(novelty[~item.y]) * raised
         if wide:
             normal = item.log_odds[~item.y]
             spread = max(1.4826 * float(np.median(np.abs(normal - np.median(normal)))), 0.5)

@@ -3,10 +3,11 @@
 ::
 
     novelty(x) = Σ_c w_c z_c(x) / Σ_c w_c
-    score(x)   = ( novelty(x) + a · t · local(x) + b · wide(x) ) / u
+    score(x)   = ( novelty(x) + a · t · [local(x) − f]₊ + b · wide(x) ) / u
 
-z_c are the cues on the scale of held-back normals, t the distance from the median to the 99.5 % quantile of
-their novelty, u its robust spread. With a = b = 0 the score is the normals-only one.
+z_c are the cues on the scale of held-back normals, f is what 99 % of them do not exceed in local, t the
+distance from the median to the 99.5 % quantile of their novelty, u that to the 99 % quantile. With a = b = 0
+the score is the normals-only one.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ class Mode:
         What labels taught; None without labelled anomalies, or where they are not used.
     local_strength, wide_strength : float
         a and b.
+    floor : float
+        f.
     reach : float
         t.
     unit : float
@@ -64,6 +67,7 @@ class Mode:
     labelled: LabelledRows | None
     local_strength: float
     wide_strength: float
+    floor: float
     reach: float
     unit: float
     odds_centre: float
@@ -135,7 +139,7 @@ def raised_by(mode: Mode, evidence: Evidence) -> NDArray[np.float64]:
     evidence : Evidence
         Of the rows.
     """
-    added = mode.local_strength * mode.reach * evidence.local
+    added = mode.local_strength * mode.reach * np.maximum(evidence.local - mode.floor, 0.0)
     if mode.wide_strength:
         added = added + mode.wide_strength * evidence.wide(mode.odds_centre, mode.odds_spread)
     return np.asarray(added / mode.unit)

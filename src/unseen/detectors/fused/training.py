@@ -14,6 +14,7 @@ from unseen.detectors.fused.choice import (
     Strengths,
     choose_cues,
     choose_strengths,
+    local_floor,
     reach_of,
     weights_of,
 )
@@ -161,7 +162,10 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
     wanted = strengths.local or strengths.wide
     if options.labels == "guarded" and len(rows.anomalies) and wanted:
         labelled = _learn(rows, normals, scales, rounds, placed_normals, options)
-    odds_centre, odds_spread = 0.0, 1.0
+    odds_centre, odds_spread, floor = 0.0, 1.0, 0.0
+    told = [item for item in left_out if item.local.any()]
+    if told:
+        floor = max(local_floor(item.local[~item.y]) for item in told)
     if labelled is not None and strengths.wide and rounds:
         pooled = [item.log_odds[~item.y] for item in left_out if item.log_odds.any()]
         odds_centre, odds_spread = log_odds_location(np.concatenate(pooled))
@@ -174,6 +178,7 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
         labelled=labelled,
         local_strength=strengths.local if labelled is not None else 0.0,
         wide_strength=strengths.wide if labelled is not None else 0.0,
+        floor=floor,
         reach=max(reach_of(novelty), 1e-3),
         unit=max(unit, 1e-3),
         odds_centre=odds_centre,

@@ -108,11 +108,10 @@ def test_labels_that_help_kinds_left_out_may_speak():
     assert chosen.fused[0] > chosen.novelty[0]
 
 
-def test_labels_that_mislead_on_one_kind_are_silenced():
+def test_labels_that_mislead_on_one_kind_cost_it_no_more_than_the_tolerance():
     weights = weights_of({"neighbours": 1.0})
     rounds = [left_out("a", helped=True), left_out("b", helped=False, seed=1)]
     chosen = choose_strengths(rounds, weights, wide_allowed=True)
-    assert chosen.local == 0.0
     assert (chosen.fused >= chosen.novelty - TOLERANCE).all()
     assert choose_strengths(rounds, weights, wide_allowed=False).wide == 0.0
 

@@ -1,0 +1,90 @@
+"""Whether the parts of a fitted detector that were read from a file fit together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unseen.detectors.fused.evidence import LabelledRows
+from unseen.detectors.fused.forest import Forest
+from unseen.detectors.fused.mode import Mode
+from unseen.detectors.fused.moments import Moments
+from unseen.detectors.fused.novelty import CUES, DomainNormals
+
+
+def check_mode(mode: Mode, n_features: int) -> None:
+    """Raise ValueError if the arrays of a mode do not fit together.
+
+    Parameters
+    ----------
+    mode : Mode
+        As read.
+    n_features : int
+        Columns of the rows that the detector takes.
+    """
+    normals, scales, n_cues = mode.normals, mode.scales, len(CUES)
+    n_bank = len(normals.bank)
+    if normals.bank.shape != (n_bank, n_features) or n_bank == 0:
+        raise ValueError("the bank has another number of features")
+    if normals.spread.shape != (n_bank,) or normals.centre.shape != (n_features,):
+        raise ValueError("the bank and what was measured of it differ")
+    if normals.knots.ndim != 2 or len(normals.knots) != n_features or normals.knots.shape[1] == 0:
+        raise ValueError("the ranks are of other features")
+    if normals.n_neighbours < 1:
+        raise ValueError("no neighbour counts")
+    _check_moments(normals.plain, n_features)
+    _check_moments(normals.ranked, n_features)
+    placing = (scales.lowest, scales.unit, scales.centre, scales.spread, mode.weights)
+    if any(array.shape != (n_cues,) for array in placing):
+        raise ValueError("the cues are not those of this method")
+    if mode.labelled is not None:
+        _check_labelled(mode.labelled, n_features)
+
+
+def check_domain_normals(own: DomainNormals, n_features: int) -> None:
+    """Raise ValueError if the arrays of a domain's references do not fit together.
+
+    Parameters
+    ----------
+    own : DomainNormals
+        As read.
+    n_features : int
+        Columns of the rows that the detector takes.
+    """
+    if own.rows.ndim != 2 or own.rows.shape[1] != n_features or own.spread.shape != (len(own.rows),):
+        raise ValueError("the references have another number of features")
+    if len(own.rows) == 0:
+        raise ValueError("a domain has no references")
+    _check_moments(own.plain, n_features)
+    _check_moments(own.ranked, n_features)
+
+
+def _check_moments(moments: Moments, n_features: int) -> None:
+    square = (n_features, n_features)
+    if (moments.mean.shape, moments.covariance.shape, moments.precision.shape) != (
+        (n_features,),
+        square,
+        square,
+    ):
+        raise ValueError("the moments are of other features")
+
+
+def _check_labelled(labelled: LabelledRows, n_features: int) -> None:
+    n_rows = len(labelled.rows)
+    if labelled.rows.shape != (n_rows, n_features) or labelled.kinds.shape != (n_rows,) or n_rows == 0:
+        raise ValueError("the labelled rows and their kinds differ")
+    if labelled.centre.shape != (n_features,):
+        raise ValueError("the labelled rows have another number of features")
+    _check_forest(labelled.forest, n_features + len(CUES))
+
+
+def _check_forest(forest: Forest, n_inputs: int) -> None:
+    n_nodes = len(forest.features)
+    if forest.cuts.shape != (n_nodes,) or forest.children.shape != (n_nodes, 2):
+        raise ValueError("the nodes of the trees do not add up")
+    if forest.shares.shape != (n_nodes,) or len(forest.roots) == 0:
+        raise ValueError("the nodes of the trees do not add up")
+    for array, limit in ((forest.roots, n_nodes), (forest.children, n_nodes), (forest.features, n_inputs)):
+        if np.any(array < 0) or np.any(array >= limit):
+            raise ValueError("the trees point at what is not there")
+    if not 0 <= forest.depth <= n_nodes:
+        raise ValueError("the trees have an impossible depth")

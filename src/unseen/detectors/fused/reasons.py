@@ -1,0 +1,125 @@
+"""Why rows score as they do, in words and rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.detectors.fused.mode import Mode, Parts
+from unseen.detectors.fused.novelty import CUES, DomainNormals
+from unseen.types import FloatArray, StrArray
+
+NOVEL = "novel"
+LIKE_KNOWN = "like known"
+BOTH = "novel and like known"
+
+_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """Why rows score as they do.
+
+    Attributes
+    ----------
+    score : float64 array of shape (n_rows,)
+        As ``decision_function`` gives it.
+    contributions : float array of shape (n_rows, n_features)
+        As ``explain`` gives it.
+    novelty : float64 array of shape (n_rows,)
+        The part of the score that needs no labels.
+    raised : float64 array of shape (n_rows,)
+        What labels add, >= 0; ``score`` is the sum of both.
+    reason : str array of shape (n_rows,)
+        ``"novel"``, ``"like known"`` (labels make more than three quarters of the score) or ``"novel and like
+        known"`` (between a quarter and three quarters).
+    cue : str array of shape (n_rows,)
+        The novelty cue that says most.
+    like_kind : str array of shape (n_rows,)
+        Kind of the nearest labelled anomaly where labels raised the score by a quarter of it or more; else
+        ``""``.
+    nearest_kind : str array of shape (n_rows,)
+        Kind of the nearest labelled anomaly; ``""`` without any.
+    kind_distance, normal_distance : float64 array of shape (n_rows,)
+        Distance to it (inf without any) and to the nearest normal, in the units of the features.
+    nearest_normal : float array of shape (n_rows, n_features)
+        The nearest normal, in the view that the row was scored in.
+    """
+
+    score: NDArray[np.float64]
+    contributions: FloatArray
+    novelty: NDArray[np.float64]
+    raised: NDArray[np.float64]
+    reason: StrArray
+    cue: StrArray
+    like_kind: StrArray
+    nearest_kind: StrArray
+    kind_distance: NDArray[np.float64]
+    normal_distance: NDArray[np.float64]
+    nearest_normal: FloatArray
+
+
+def reasons_of(
+    mode: Mode, V: FloatArray, parts: Parts, own: DomainNormals | None, contributions: FloatArray
+) -> Reasons:
+    """Put together why rows of one domain score as they do.
+
+    Parameters
+    ----------
+    mode : Mode
+        How they were scored.
+    V : float array of shape (n_rows, n_features)
+        The rows, in the view of the mode.
+    parts : Parts
+        The parts of their scores.
+    own : DomainNormals or None
+        References of their domain that joined the normals.
+    contributions : float array of shape (n_rows, n_features)
+        Of each feature to each score.
+
+    Returns
+    -------
+    Reasons
+    """
+    normals = mode.normals.bank if own is None else np.concatenate([mode.normals.bank, own.rows])
+    share = parts.raised / np.maximum(np.maximum(parts.novelty, 0) + parts.raised, 1e-12)
+    spoke = share >= _SHARE
+    nearest_kind = np.full(len(V), "", dtype=np.str_)
+    kind_distance = np.full(len(V), np.inf)
+    if mode.labelled is not None and parts.evidence is not None:
+        nearest_kind = mode.labelled.kinds[parts.evidence.nearest]
+        kind_distance = np.linalg.norm(V - mode.labelled.rows[parts.evidence.nearest], axis=1)
+    return Reasons(
+        score=parts.score,
+        contributions=contributions,
+        novelty=parts.novelty,
+        raised=parts.raised,
+        reason=np.where(share > 1 - _SHARE, LIKE_KNOWN, np.where(spoke, BOTH, NOVEL)),
+        cue=np.array(CUES)[np.argmax(parts.placed * mode.weights, axis=1)],
+        like_kind=np.where(spoke, nearest_kind, ""),
+        nearest_kind=nearest_kind,
+        kind_distance=kind_distance.astype(np.float64),
+        normal_distance=parts.neighbours[0][:, 0],
+        nearest_normal=normals[parts.neighbours[1][:, 0]],
+    )
+
+
+def in_order(found: list[tuple[NDArray[np.int64], Reasons]]) -> Reasons:
+    """Put reasons of batches of rows into the order of the rows.
+
+    Parameters
+    ----------
+    found : list of pairs
+        Row numbers and reasons of each batch, all rows together; at least one.
+
+    Returns
+    -------
+    Reasons
+    """
+    back = np.argsort(np.concatenate([rows for rows, _ in found]), kind="stable")
+    fields = Reasons.__dataclass_fields__
+    return Reasons(
+        **{name: np.concatenate([getattr(item, name) for _, item in found])[back] for name in fields}
+    )

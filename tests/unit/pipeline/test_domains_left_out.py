@@ -1,0 +1,105 @@
+"""Calibration and estimate where domains are named: whole domains are left out. Reasons in the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+import pytest
+
+from unseen.data import Table
+from unseen.detectors import KNearestNeighbours, UnseenDetector
+from unseen.metrics.ranking import auroc
+from unseen.pipeline import TableModel
+from unseen.pipeline.estimate import estimate_unlabelled_kinds
+from unseen.pipeline.score_writer import ScoreEncoder
+from unseen.pipeline.table_model import by_whole_domains
+from unseen.scoring.calibration import hold_back
+
+N_DOMAINS, N_EACH = 18, 60
+
+
+def places(make_table: Callable[..., Table], seed: int, n_domains: int = N_DOMAINS) -> Table:
+    """Normals whose centre differs from domain to domain, and two kinds in all of them."""
+    random = np.random.default_rng(seed)
+    base = make_table(seed, n_domains * (N_EACH - 10), n_domains * 5)
+    names = np.array([f"{seed} {i}" for i in range(n_domains)])
+    codes = np.empty(len(base), dtype=np.int64)
+    for kind in np.unique(base.labels.kinds):
+        rows = np.flatnonzero(base.labels.kinds == kind)
+        codes[rows] = np.arange(len(rows)) % n_domains
+    centres = random.normal(size=(n_domains, 3)) * 3
+    moved = {
+        name: base.features[name].to_numpy() + centres[codes, i] for i, name in enumerate(("a", "b", "c"))
+    }
+    features = base.features.with_columns(**{name: pl.Series(value) for name, value in moved.items()})
+    return Table(features, base.schema, base.kinds, base.y, names[codes])
+
+
+def test_domains_are_held_back_whole_where_enough_are_named(make_table):
+    table = places(make_table, 0)
+    labels = by_whole_domains(table.labels)
+    held = hold_back(labels, 0.2, 0)
+    assert not set(table.labels.domains[held]) & set(table.labels.domains[~held])
+    few = places(make_table, 0, n_domains=3)
+    assert by_whole_domains(few.labels).groups is None
+
+
+@pytest.mark.parametrize("view", ["raw", "residual-nearest"])
+def test_one_in_ten_normals_of_new_domains_is_flagged(make_table, view):
+    detector = KNearestNeighbours(false_alarm_rate=0.1, view=view, calibration_fraction=0.4)
+    rates = []
+    for seed in range(6):
+        model = TableModel.fit(places(make_table, seed), detector)
+        new = places(make_table, 100 + seed)
+        normals = new.take(new.labels.normal)
+        references = np.isin(np.arange(len(normals)), first_of_each(normals.labels.domains, 8))
+        if view != "raw":
+            model = model.adapt(normals.take(references))
+        rates.append(model.score_table(normals.take(~references)).flagged.mean())
+    assert 0.05 < np.mean(rates) < 0.2
+
+
+def first_of_each(domains: np.ndarray, n: int) -> np.ndarray:
+    return np.concatenate([np.flatnonzero(domains == name)[:n] for name in np.unique(domains)])
+
+
+def test_the_estimate_is_that_of_new_domains(make_table):
+    detector = KNearestNeighbours(calibration_fraction=0.3)
+    table, new = places(make_table, 1), places(make_table, 2)
+    found = estimate_unlabelled_kinds(table, detector)
+    assert found is not None
+    model = TableModel.fit(table.take(table.labels.normal), detector)
+    score = model.score_table(new).score
+    judged = [new.labels.normal | (new.labels.kinds == kind) for kind in ("high", "odd")]
+    reached = [auroc(new.labels.y[rows], score[rows]) for rows in judged]
+    assert abs(found.auroc - np.mean(reached)) < 0.06
+    assert found.n_normals == int(table.labels.normal.sum())
+
+
+def test_the_estimate_with_references_counts_on_them(make_table):
+    table = places(make_table, 3)
+    detector = KNearestNeighbours(view="residual-nearest", calibration_fraction=0.3)
+    with_references = estimate_unlabelled_kinds(table, detector, n_references=8)
+    without = estimate_unlabelled_kinds(table, detector)
+    assert with_references is not None
+    assert without is not None
+    assert with_references.auroc > without.auroc + 0.05
+
+
+def test_scores_say_whether_a_row_is_novel_or_like_a_known_kind(table):
+    model = TableModel.fit(table, UnseenDetector(n_trees=10, n_jobs=1))
+    scored = model.score_table(table, explain=True)
+    plain = model.score_table(table)
+    np.testing.assert_allclose(scored.score, plain.score, rtol=1e-9)
+    assert scored.reason is not None
+    assert scored.like_kind is not None
+    for kind in ("high", "odd"):
+        mine = scored.like_kind[(table.labels.kinds == kind) & (scored.like_kind != "")]
+        assert (mine == kind).mean() > 0.9
+    encoder = ScoreEncoder(table.schema.names, top_features=1, with_file=False)
+    batch = encoder.encode(scored, first_row=0, file="", kept=pl.DataFrame())
+    assert batch.column("reason").to_pylist() == scored.reason.tolist()
+    likes = batch.column("like_kind").to_pylist()
+    assert likes == [kind or None for kind in scored.like_kind.tolist()]
