@@ -44,7 +44,7 @@ QUICK: dict[str, dict[str, Any]] = {
         "training_patches": 32,
         "top_share": 0.05,
     },
-    "multi-cue": {"epochs": 60, "head_batch": 8, "head_width": 8, "lr": 1e-2},
+    "multi-cue": {"epochs": 40, "head_batch": 8, "head_width": 8, "lr": 1e-2},
     "adaptive-deviation": {"epochs": 60, "head_batch": 8, "lr": 1e-2},
     "latent-outlier-exposure": {"epochs": 40, "head_batch": 4, "width": 8, "dimensions": 8, "lr": 3e-3},
 }

@@ -90,7 +90,7 @@ def test_rows_of_suspects_are_those_of_the_fit(world):
     assert rows.min() >= 6
 
 
-@pytest.mark.parametrize("inputs", ["residual", "both"])
+@pytest.mark.parametrize("inputs", ["distance", "residual", "both"])
 def test_heads_can_look_at_residuals(inputs, world, fresh, tmp_path):
     detector = made(inputs=inputs, bank_size=200).fit(world.X, world.y, masks=world.masks)
     assert auroc(fresh.y, detector.decision_function(fresh.X)) > 0.9

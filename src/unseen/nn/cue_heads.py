@@ -78,6 +78,19 @@ class CueHeads(nn.Module):
                 nn.Conv2d(width, 1, 3, padding=1),
             )
 
+    def start_from(self, channel: int) -> None:
+        """Let ψ start as the absolute value of one channel, and let the probability start even.
+
+        Parameters
+        ----------
+        channel : int
+            Of the features, such as the standardised distance to normal patches.
+        """
+        with torch.no_grad():
+            for parameter in (*self.deviation.parameters(), *self.probability.parameters()):
+                parameter.zero_()
+            self.deviation.weight[0, channel] = 1.0
+
     def forward(self, features: Tensor) -> HeadOutputs:
         """Return what the heads say about features (n, channels, height, width)."""
         patches = self.deviation(features)[:, 0].abs()

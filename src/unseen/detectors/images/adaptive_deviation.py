@@ -95,6 +95,8 @@ class AdaptiveDeviation(DoubtsNormals, BaseImageDetector):
         Mean of the score of each normal over the training; see ``suspects``.
     doubted_rows_ : int64 array of shape (n_normals,)
         Where these normals are among the pictures of the fit.
+    statistics_ : dict
+        Empty; the detectors with other inputs keep what domains share here.
     memory_ : dict
         ``centre`` and ``scale``, float32 (channels,), of the features of the normals.
     """
@@ -106,6 +108,7 @@ class AdaptiveDeviation(DoubtsNormals, BaseImageDetector):
 
     heads_: nn.Module
     history_: dict[str, NDArray[np.float64]]
+    statistics_: dict[str, NDArray[np.float32]]
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from unseen.checks import check_choice, check_int, check_real
@@ -18,7 +18,14 @@ from unseen.nn.cue_heads import CueHeads, HeadOutputs
 from unseen.nn.deviation_training import REWEIGHTINGS, CueTraining, HeadSchedule, Known, Trained
 from unseen.nn.device import resolve_device
 from unseen.nn.fine_tuning import fine_tuned
-from unseen.nn.patches.head_inputs import bank_of, own_statistics, residual_statistics
+from unseen.nn.patches.head_inputs import (
+    NEED_A_BANK,
+    bank_of,
+    local_centre,
+    own_statistics,
+    residual_statistics,
+    whitening_statistics,
+)
 from unseen.nn.patches.look_inputs import LookInputs
 from unseen.nn.patches.pictures import SomePictures, as_source
 from unseen.nn.randomness import isolated_randomness
@@ -110,7 +117,7 @@ def looks_of(owner: Any, V: FloatArray, labels: Labels) -> LookInputs:
     Parameters
     ----------
     owner : detector
-        With ``inputs``, ``bank_size``, ``trimmed``, ``seed`` and ``device``; its ``residual_statistics_``
+        With ``inputs``, ``bank_size``, ``trimmed``, ``seed`` and ``device``; its ``statistics_``
         are set.
     V : float array of shape (n_pictures, n_looks, channels + 2, height, width)
         Patch features.
@@ -123,19 +130,57 @@ def looks_of(owner: Any, V: FloatArray, labels: Labels) -> LookInputs:
     """
     place = resolve_device(owner.device)
     groups, codes = domain_codes(labels)
-    memories: list[dict[str, Tensor]] = []
-    for rows in groups[: max(1, int(codes.max()) + 1)]:
-        features = torch.from_numpy(np.ascontiguousarray(V[rows, 0, :-2]))
-        memory: dict[str, Any] = dict(own_statistics(features))
-        if owner.inputs != "features":
-            bank = bank_of(features, size=owner.bank_size, trimmed=owner.trimmed, seed=owner.seed)
-            memory |= bank
-            if not memories:
-                tensors = {name: torch.from_numpy(values) for name, values in bank.items()}
-                owner.residual_statistics_ = residual_statistics(features, **tensors)
-            memory |= owner.residual_statistics_
-        memories.append({name: torch.from_numpy(values).to(place) for name, values in memory.items()})
+    seen = [torch.from_numpy(np.ascontiguousarray(V[rows, 0, :-2])) for rows in groups[: codes.max() + 1]]
+    owner.statistics_ = shared_statistics(owner, seen)
+    memories = []
+    for features in seen:
+        arrays = memory_of(owner, features)
+        if owner.inputs in NEED_A_BANK:
+            arrays |= bank_of(features, size=owner.bank_size, trimmed=owner.trimmed, seed=owner.seed)
+        memories.append({name: torch.from_numpy(values).to(place) for name, values in arrays.items()})
     return LookInputs(V, memories, codes, labels.normal, kind=owner.inputs, device=place)
+
+
+def shared_statistics(owner: Any, features: Sequence[Tensor]) -> dict[str, NDArray[np.float32]]:
+    """Return what the memories of all domains share.
+
+    Parameters
+    ----------
+    owner : detector
+        As for :func:`looks_of`.
+    features : sequence of float tensors of shape (n, channels, height, width)
+        Of the normals of each domain.
+
+    Returns
+    -------
+    dict of str to float32 array
+        Empty if the heads see features alone.
+    """
+    if owner.inputs == "whitened":
+        return whitening_statistics(features)
+    if owner.inputs not in NEED_A_BANK:
+        return {}
+    found = bank_of(features[0], size=owner.bank_size, trimmed=owner.trimmed, seed=owner.seed)
+    bank = {name: torch.from_numpy(values) for name, values in found.items()}
+    return residual_statistics(features[0], **bank)
+
+
+def memory_of(owner: Any, features: Tensor) -> dict[str, NDArray[Any]]:
+    """Return what is remembered of the normals of a domain, a bank of patches apart.
+
+    Parameters
+    ----------
+    owner : detector
+        As for :func:`looks_of`; its ``statistics_`` are set.
+    features : float tensor of shape (n, channels, height, width)
+        Of the normals.
+
+    Returns
+    -------
+    dict of str to array
+    """
+    own = local_centre(features) if owner.inputs == "whitened" else own_statistics(features)
+    return {**own, **owner.statistics_}
 
 
 def fit_heads(

@@ -39,7 +39,7 @@ from unseen.checks import check_choice, check_int, check_real
 from unseen.detectors.images.base import BaseImageDetector, Memory, Tensors
 from unseen.detectors.images.cue_explaining import ExplainsCues, SeenCues
 from unseen.detectors.images.doubting import DoubtsNormals
-from unseen.detectors.images.head_fitting import check_head_parameters, fit_heads, tuned_network
+from unseen.detectors.images.head_fitting import check_head_parameters, fit_heads, memory_of, tuned_network
 from unseen.detectors.images.looking import Look, Seeing
 from unseen.detectors.images.made_up import made_up_looks
 from unseen.detectors.images.memories import on_device
@@ -58,7 +58,7 @@ from unseen.nn.cues import (
 from unseen.nn.device import resolve_device
 from unseen.nn.fine_tuning import with_network
 from unseen.nn.losses.deviation import top_share_mean
-from unseen.nn.patches.head_inputs import INPUTS, bank_of, head_inputs, n_inputs, own_statistics
+from unseen.nn.patches.head_inputs import INPUTS, NEED_A_BANK, bank_of, head_inputs, n_inputs
 from unseen.nn.randomness import isolated_randomness
 from unseen.pixels import Pixels, Size
 from unseen.types import BoolArray, FloatArray, Labels
@@ -72,6 +72,8 @@ PUBLISHED: dict[str, Any] = {
     "lr": 2e-4,
     "reweighting": "all",
     "uncertainty": "entropy",
+    "inputs": "features",
+    "top_share": 0.1,
     "head_width": 64,
 }
 """The paper's backbone and schedule, as parameters; meant for a GPU."""
@@ -82,9 +84,11 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
 
     Parameters
     ----------
-    inputs : {"features", "residual", "both"}
-        What the heads see: the features (the paper), how they differ from the nearest patch of a bank of
-        normals, or both; see :mod:`unseen.nn.patches.head_inputs`.
+    inputs : {"distance", "features", "whitened", "residual", "both"}
+        What the heads see: the features and how far each patch is from the nearest one of a bank of normals;
+        the features (the paper); features whitened by the normals of the same place, and their length; how a
+        patch differs from the nearest one; or features and differences. See
+        :mod:`unseen.nn.patches.head_inputs`.
     bank_size : int
         Patches drawn for the bank.
     trimmed : float in [0, 1)
@@ -115,8 +119,8 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         Channels inside the segmentation head.
     weights : tuple of three floats
         w of deviation, uncertainty, segmentation.
-    uncertainty : {"probability", "entropy"}
-        Cue of the probability head: p, or the paper's log(1 + H(p)), which falls again for sure anomalies.
+    uncertainty : {"entropy", "probability"}
+        Cue of the probability head: log(1 + H(p)), which falls again for sure anomalies, or p itself.
     scaling : {"exponential", "ratio", "clipped"}
         φ of the deviation, see :func:`unseen.nn.cues.scaled_deviation`.
     fine_tune : bool
@@ -163,11 +167,13 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         Mean of the fused score of each normal over the training; see ``suspects``.
     doubted_rows_ : int64 array of shape (n_normals,)
         Where these normals are among the pictures of the fit.
-    residual_statistics_ : dict
-        ``residual_centre`` and ``residual_scale``, float32 (channels + 1,); empty if no residuals are seen.
+    statistics_ : dict
+        What the memories of all domains share: ``whitening``, ``length_centre`` and ``length_scale``, or
+        ``residual_centre`` and ``residual_scale``; empty for features alone.
     memory_ : dict
-        ``centre`` and ``scale``, float32 (channels,), of the features of the normals; where residuals are
-        seen also ``bank``, float32 (n_patches, channels).
+        ``statistics_``, and ``centre``, float32 (channels, height, width), for whitened features; ``centre``
+        and ``scale``, float32 (channels,), else; ``bank``, float32 (n_patches, channels), where patches are
+        compared with the nearest normal one.
     """
 
     uses_labels: ClassVar[bool] = True
@@ -178,13 +184,13 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     heads_: nn.Module
     tuned_: nn.Module | None
     history_: dict[str, NDArray[np.float64]]
-    residual_statistics_: dict[str, NDArray[np.float32]]
+    statistics_: dict[str, NDArray[np.float32]]
 
     def __init__(
         self,
         *,
-        inputs: str = "features",
-        bank_size: int = 2000,
+        inputs: str = "distance",
+        bank_size: int = 4000,
         trimmed: float = 0.15,
         synthetic: int = 2,
         synthetic_foreground: str = "all",
@@ -200,14 +206,14 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         real_share: float = 0.3,
         head_width: int = 32,
         weights: Sequence[float] = WEIGHTS,
-        uncertainty: str = "probability",
+        uncertainty: str = "entropy",
         scaling: str = "exponential",
         fine_tune: bool = False,
         backbone: str = "efficientnet-lite0",
         image_size: Size = 256,
         strides: Sequence[int] = (8, 16),
         pool: int = 1,
-        top_share: float = 0.1,
+        top_share: float = 0.01,
         smoothing: float = 4.0,
         batch_size: int = 16,
         cache_dir: str | None = None,
@@ -331,19 +337,20 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         )
 
     def _fit(self, V: FloatArray, labels: Labels) -> None:
-        self.residual_statistics_ = {}
         with isolated_randomness(self.seed):
             heads = self._build_heads()
         assert isinstance(heads, CueHeads)
+        if self.inputs != "features":
+            heads.start_from(-1)
         trained = fit_heads(self, heads, V, labels, self._judge)
         self.heads_, self.history_, self.doubts_ = heads, trained.history, trained.doubts
 
     def _remember(self, V: FloatArray) -> Memory:
         features = torch.from_numpy(np.ascontiguousarray(V[:, 0, :-2]))
-        memory: Memory = dict(own_statistics(features))
-        if self.inputs != "features":
+        memory: Memory = memory_of(self, features)
+        if self.inputs in NEED_A_BANK:
             found = bank_of(features, size=self.bank_size, trimmed=self.trimmed, seed=self.seed)
-            memory |= {"bank": found["bank"], **self.residual_statistics_}
+            memory["bank"] = found["bank"]
         return memory
 
     # ---------------------------------------------------------------- scoring

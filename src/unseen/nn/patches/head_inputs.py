@@ -3,12 +3,17 @@ r"""What heads see of patch features: the features themselves, what sets them of
 A patch :math:`z` is brought to length 1, :math:`u`. ``"features"`` are the channels of u, centred and scaled
 by the mean and the deviation over the normals of a domain. ``"residual"`` are :math:`|u - u^*|` for the
 nearest patch :math:`u^*` of a bank of normals, and its length, centred and scaled by their statistics over
-normals that are compared with the patches of *other* pictures. ``"both"`` joins them.
+normals that are compared with the patches of *other* pictures. ``"both"`` joins the
+two, ``"distance"`` the features and that length.
+
+``"whitened"`` needs no bank: with the mean :math:`\mu` of the normals at the same place of the picture and
+the covariance :math:`\Sigma` of :math:`u - \mu` over all places, shrunk towards a multiple of the identity,
+heads see :math:`\Sigma^{-1/2} (u - \mu)` and its length, which is a Mahalanobis distance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -19,11 +24,14 @@ from torch import Tensor
 from unseen.nn.patches.neighbours import nearest_by_cosine
 from unseen.nn.patches.robust_bank import cosine_to_others, robust_bank
 
-INPUTS = ("features", "residual", "both")
+INPUTS = ("whitened", "features", "distance", "residual", "both")
 
 _LEAST_SCALE = 1e-3
 _MOST_FOR_STATISTICS = 32
 _MARGIN = 1e-12
+_SHRINKAGE = 0.01
+
+NEED_A_BANK = ("distance", "residual", "both")
 
 
 def n_inputs(kind: str, channels: int) -> int:
@@ -31,7 +39,7 @@ def n_inputs(kind: str, channels: int) -> int:
 
     Parameters
     ----------
-    kind : {"features", "residual", "both"}
+    kind : {"whitened", "features", "distance", "residual", "both"}
         What they see.
     channels : int
         Channels of the features.
@@ -40,7 +48,13 @@ def n_inputs(kind: str, channels: int) -> int:
     -------
     int
     """
-    return {"features": channels, "residual": channels + 1, "both": 2 * channels + 1}[kind]
+    return {
+        "features": channels,
+        "whitened": channels + 1,
+        "distance": channels + 1,
+        "residual": channels + 1,
+        "both": 2 * channels + 1,
+    }[kind]
 
 
 def head_inputs(
@@ -54,8 +68,9 @@ def head_inputs(
         Of patches.
     memory : mapping of str to tensor
         ``centre``, ``scale`` and, where residuals are seen, ``bank``, ``residual_centre`` and
-        ``residual_scale``.
-    kind : {"features", "residual", "both"}
+        ``residual_scale``; for whitened features ``centre`` by place, ``whitening``, ``length_centre`` and
+        ``length_scale``.
+    kind : {"whitened", "features", "distance", "residual", "both"}
         What they see.
     places : int64 tensor of shape (n, height, width) or None
         Where in the bank the nearest patches are, if that is known.
@@ -65,16 +80,61 @@ def head_inputs(
     float tensor of shape (n, n_inputs(kind, channels), height, width)
     """
     unit = F.normalize(features, dim=1)
+    if kind == "whitened":
+        white, length = _whitened(unit, memory["centre"], memory["whitening"])
+        return torch.cat([white, (length - memory["length_centre"]) / memory["length_scale"]], dim=1)
     parts = []
     if kind != "residual":
         parts.append(_scaled(unit, memory["centre"], memory["scale"]))
     if kind != "features":
-        parts.append(
-            _scaled(
-                _residuals(unit, memory["bank"], places), memory["residual_centre"], memory["residual_scale"]
-            )
-        )
+        seen = slice(-1, None) if kind == "distance" else slice(None)
+        residuals = _residuals(unit, memory["bank"], places)[:, seen]
+        parts.append(_scaled(residuals, memory["residual_centre"][seen], memory["residual_scale"][seen]))
     return torch.cat(parts, dim=1)
+
+
+def local_centre(features: Tensor) -> dict[str, NDArray[np.float32]]:
+    """Return ``centre``, the mean by place of normal patches brought to length 1.
+
+    Parameters
+    ----------
+    features : float tensor of shape (n, channels, height, width)
+        Of normal pictures.
+
+    Returns
+    -------
+    dict of str to float32 array of shape (channels, height, width)
+    """
+    return {"centre": F.normalize(features, dim=1).mean(dim=0).numpy()}
+
+
+def whitening_statistics(features: Sequence[Tensor]) -> dict[str, NDArray[np.float32]]:
+    """Return what whitens the differences of normal patches to their local centre.
+
+    Parameters
+    ----------
+    features : sequence of float tensors of shape (n, channels, height, width)
+        Of the normal pictures of each domain.
+
+    Returns
+    -------
+    dict of str to float32 array
+        ``whitening`` (channels, channels), ``length_centre`` and ``length_scale`` (1,).
+    """
+    units = [F.normalize(some, dim=1) for some in features]
+    rows = torch.cat([(unit - unit.mean(dim=0)).transpose(0, 1).flatten(1) for unit in units], dim=1)
+    covariance = (rows @ rows.T).double() / rows.shape[1]
+    level = covariance.diagonal().mean().clamp(min=_MARGIN)
+    identity = torch.eye(len(covariance), dtype=torch.float64)
+    values, axes = torch.linalg.eigh((1 - _SHRINKAGE) * covariance + _SHRINKAGE * level * identity)
+    whitening = (axes / values.sqrt()).float()
+    lengths = torch.cat([_whitened(unit, unit.mean(dim=0), whitening)[1].flatten() for unit in units])
+    scale = lengths.std(correction=0).clamp(min=_LEAST_SCALE)
+    return {
+        "whitening": whitening.numpy(),
+        "length_centre": lengths.mean().reshape(1).numpy(),
+        "length_scale": scale.reshape(1).numpy(),
+    }
 
 
 def standardised(features: Tensor, memory: Mapping[str, Tensor]) -> Tensor:
@@ -203,6 +263,12 @@ def _residuals(unit: Tensor, bank: Tensor, places: Tensor | None) -> Tensor:
     differences = unit - nearest
     length = torch.sqrt(differences.square().sum(dim=1, keepdim=True) + _MARGIN)
     return torch.cat([differences.abs(), length], dim=1)
+
+
+def _whitened(unit: Tensor, centre: Tensor, whitening: Tensor) -> tuple[Tensor, Tensor]:
+    """Whitened differences to the centre of each place, and the root of their mean square."""
+    white = torch.einsum("nchw,cd->ndhw", unit - centre, whitening)
+    return white, torch.sqrt(white.square().mean(dim=1, keepdim=True) + _MARGIN)
 
 
 def _scaled(values: Tensor, centre: Tensor, scale: Tensor) -> Tensor:

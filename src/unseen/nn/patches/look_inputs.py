@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unseen.nn.patches.head_inputs import head_inputs, places_among_others
+from unseen.nn.patches.head_inputs import NEED_A_BANK, head_inputs, places_among_others
 
 
 class LookInputs:
@@ -26,7 +26,7 @@ class LookInputs:
         Which memory each picture is compared with.
     normals : bool array of shape (n_pictures,)
         Which pictures the memories were made of, those of a domain in this order.
-    kind : {"features", "residual", "both"}
+    kind : {"whitened", "features", "distance", "residual", "both"}
         What the heads see.
     device : torch.device
         Where the inputs are wanted.
@@ -44,7 +44,7 @@ class LookInputs:
     ) -> None:
         self._V, self._memories, self._domains = V, memories, domains
         self._kind, self._device = kind, device
-        self._places = None if kind == "features" else self._nearest(normals)
+        self._places = self._nearest(normals) if kind in NEED_A_BANK else None
 
     def __call__(self, rows: NDArray[np.int64], looks: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Return inputs (n, channels, height, width) and how defective each place is (n, height, width)."""
