@@ -26,7 +26,7 @@ from document import markdown, spread, write_block
 from unseen.data import ColumnRoles, Table, read_table
 from unseen.pipeline.suspects import find_suspects
 
-LEVELS = (0.0, 0.05, 0.1, 0.15, 0.2)
+LEVELS = "0,.05,.1,.15,.2"
 
 
 def read(name: str, root: Path) -> Table:
@@ -80,12 +80,13 @@ def main() -> None:
     parser.add_argument("table", choices=["nsl-kdd", "mit-bih"])
     parser.add_argument("root", type=Path)
     parser.add_argument("--rows", type=int, default=8_000)
+    parser.add_argument("--levels", default=LEVELS, type=lambda text: [float(p) for p in text.split(",")])
     parser.add_argument("--seeds", default="3,4,5", type=lambda text: [int(part) for part in text.split(",")])
     parser.add_argument("--write", metavar="PAGE:BLOCK", help="renew a table in docs")
     options = parser.parse_args()
     table = read(options.table, options.root)
     header = ["ε", "contaminants", "believed, by seed", "precision at the true count", "precision", "recall"]
-    text = markdown(header, [line_of(table, level, options) for level in LEVELS])
+    text = markdown(header, [line_of(table, level, options) for level in options.levels])
     print(text)
     if options.write:
         page, block = options.write.split(":")
