@@ -1,0 +1,231 @@
+"""The fused detector on kinds left out: against its own novelty alone, and against what it expected.
+
+``nsl-kdd``: 10 000 normals, the official test file; ``--references`` of its normals may be references.
+``cic-ids2017``: the stratified sample. ``mit-bih``: trained on the patients of DS1, tested on those of DS2.
+``estimate``: for every kind left out of everything, the AUROC that the training rows promise for kinds that
+nobody labelled (``unseen fit``) beside the AUROC that is reached.
+
+    python benchmarks/unseen_detector.py nsl-kdd ../shared/data/nsl_kdd --out out/unseen --write
+    python benchmarks/unseen_detector.py estimate-nsl-kdd ../shared/data/nsl_kdd
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent / "paper"))
+sys.path.insert(0, str(Path(__file__).parent / "paper" / "multi_directional"))
+from document import markdown, spread, write_block
+from flows import CIC_KINDS, NSL_KINDS, read_nsl_kdd
+from heartbeats import DROPPED, features
+
+from unseen.data import ColumnRoles, Table, TablePreprocessor, concat, read_table
+from unseen.detectors import UnseenDetector
+from unseen.detectors.fused.mode import score_parts
+from unseen.metrics.ranking import auroc
+from unseen.pipeline import TableModel
+from unseen.pipeline.estimate import estimate_unlabelled_kinds
+from unseen.protocols import Split, leave_one_kind_out
+from unseen.scoring import measure_drift
+
+PAGE = "methods/unseen_detector.md"
+Rows = Callable[[np.ndarray], np.ndarray]
+MIT_KINDS = ("F", "S", "V")
+NAMES = {"fused": "**unseen**", "novelty": "its novelty alone", "neighbours": "its nearest neighbours alone"}
+
+
+def read(name: str, root: Path) -> tuple[Table, dict[str, object], tuple[str, ...]]:
+    """Return a table, how to split it, and the kinds to hold out."""
+    if "nsl" in name:
+        train, test = read_nsl_kdd(root)
+        official = np.r_[np.zeros(len(train), dtype=bool), np.ones(len(test), dtype=bool)]
+        return concat([train, test]), {"test_rows": official}, NSL_KINDS
+    if "cic" in name:
+        file = root if root.is_file() else root / "flows_stratified.parquet"
+        roles = ColumnRoles(kind="family", normal=("BENIGN",), ignore=("Attack Type",))
+        return read_table(file, roles), {}, CIC_KINDS
+    file = root / "beats.parquet"
+    table = read_table(file, ColumnRoles(kind="family", normal=("N",), domain="record", ignore=DROPPED))
+    halves = read_table(file, ColumnRoles(kind="family", normal=("N",), domain="record_split"))
+    assert halves.domains is not None
+    return table, {"test_rows": halves.domains == "DS2"}, MIT_KINDS
+
+
+def splits_of(
+    table: Table, options: argparse.Namespace, extra: dict[str, object], kinds: tuple[str, ...]
+) -> list[Split]:
+    """Return one split a seed and kind."""
+    return leave_one_kind_out(
+        table.labels,
+        shots=options.shots,
+        seeds=range(options.seeds),
+        references=options.references,
+        max_normals=options.max_normals,
+        held_out_kinds=kinds,
+        **extra,  # type: ignore[arg-type]
+    )
+
+
+def prepared(options: argparse.Namespace, table: Table, train: np.ndarray) -> Rows:
+    """Return what turns table rows into features; statistics from the training normals alone."""
+    if "mit" in options.dataset:
+        X = features(table, train, "doubled")
+        return lambda rows: X[rows]
+    preprocessor = TablePreprocessor().fit(table.take(train), np.zeros(len(train), dtype=np.int8))
+    return lambda rows: preprocessor.transform(table.take(rows))
+
+
+def scored(detector: UnseenDetector, X: np.ndarray, domains: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the scores of rows, and the parts of them that need no label."""
+    found = {name: np.empty(len(X)) for name in NAMES}
+    for batch in detector._batches(X, domains):
+        parts = score_parts(batch.mode, batch.V, batch.own)
+        found["fused"][batch.rows] = parts.score
+        found["novelty"][batch.rows] = parts.novelty
+        found["neighbours"][batch.rows] = parts.neighbours[0].mean(axis=1)
+    return found
+
+
+def run(table: Table, split: Split, options: argparse.Namespace, kinds: Sequence[str]) -> list[dict]:
+    """Fit, adapt, calibrate and score on one split; return one record a kind and score."""
+    labels, rows_of = table.labels, prepared(options, table, split.train)
+    rows, taught = split.fit_rows, split.fit_labels(labels)
+    start = time.process_time()
+    detector = UnseenDetector(calibration_fraction=0, seed=split.seed, n_jobs=1)
+    detector.fit(rows_of(rows), taught.y, kinds=taught.kinds, domains=taught.domains)
+    fit_seconds = time.process_time() - start
+    references = np.concatenate([split.references, split.calibration_references])
+    if len(references):
+        detector = detector.adapt(rows_of(references), domains=labels.domains[references])
+    held = np.concatenate([split.calibration, split.validation])
+    normal = held[labels.y[held] == 0]
+    detector.calibrate(rows_of(normal), labels.y[normal], domains=labels.domains[normal])
+    judged = np.unique(np.concatenate([split.test_of(kind) for kind in kinds]))
+    start = time.process_time()
+    scores = scored(detector, rows_of(judged), labels.domains[judged])
+    microseconds = (time.process_time() - start) / len(judged) * 1e6
+    fused = scores["fused"][labels.y[judged] == 0]
+    assert detector.calibration_ is not None
+    p_values = detector.calibration_.p_values(fused)
+    drift = measure_drift(p_values, n_calibration=len(normal))
+    facts = {"alarms": drift.flagged, "drift": drift.distance, "fit": fit_seconds, "score": microseconds}
+    records = []
+    for kind in kinds:
+        at = np.isin(judged, split.test_of(kind))
+        flagged = scores["fused"][at & (labels.kinds[judged] == kind)] > detector.threshold_
+        for name, values in scores.items():
+            area = auroc(labels.y[judged[at]], values[at])
+            records.append(
+                {"score_name": name, "kind": kind, "held_out": split.held_out_kind, "seed": split.seed}
+                | {"auroc": area, "recall": float(flagged.mean()), **facts}
+            )
+    return records
+
+
+def table_of(records: Sequence[dict], kinds: Sequence[str]) -> str:
+    """Return AUROC per kind left out, their mean, the mean over known kinds, and what the threshold does."""
+    lines = []
+    for name, label in NAMES.items():
+        own = [record for record in records if record["score_name"] == name]
+        seeds = sorted({record["seed"] for record in own})
+        held = {kind: [r["auroc"] for r in own if r["kind"] == kind == r["held_out"]] for kind in kinds}
+        known = [
+            float(np.mean([r["auroc"] for r in own if r["seed"] == seed and r["kind"] != r["held_out"]]))
+            for seed in seeds
+        ]
+        means = np.mean([held[kind] for kind in kinds], axis=0)
+        cells = [*(spread(held[kind], 3) for kind in kinds), spread(means, 3), spread(known, 3)]
+        lines.append([label, *cells])
+    table = markdown(["AUROC", *kinds, "mean left out", "mean known"], lines)
+    mine = [record for record in records if record["score_name"] == "fused"]
+    recall = np.mean([record["recall"] for record in mine if record["kind"] == record["held_out"]])
+    figures = {
+        key: float(np.mean([record[key] for record in mine])) for key in ("alarms", "drift", "fit", "score")
+    }
+    return (
+        f"{table}\n\nAt the threshold for 1 %: {figures['alarms']:.1%} of the test normals flagged, "
+        f"{recall:.0%} of a kind left out. Distance of the test normals' p-values from uniform ones: "
+        f"{figures['drift']:.3f}. Processor time on one core: {figures['fit']:.0f} s a fit, "
+        f"{figures['score']:.0f} µs a row."
+    )
+
+
+def measure(options: argparse.Namespace) -> str:
+    """Evaluate on one data set, going on where an earlier run with the same arguments stopped."""
+    table, extra, kinds = read(options.dataset, options.data)
+    options.out.mkdir(parents=True, exist_ok=True)
+    records = []
+    for split in splits_of(table, options, extra, kinds):
+        name = (options.dataset, options.shots, options.references, options.max_normals, split.seed)
+        file = options.out / f"{'-'.join(map(str, name))}-{split.held_out_kind}.json"
+        if not file.exists():
+            file.write_text(json.dumps(run(table, split, options, kinds)))
+            print(f"{file.name}: done", file=sys.stderr, flush=True)
+        records += json.loads(file.read_text())
+    return table_of(records, kinds)
+
+
+def compare_estimates(options: argparse.Namespace) -> str:
+    """Set what the training rows promise beside what kinds left out of everything reach."""
+    table, extra, kinds = read(options.dataset, options.data)
+    labels = table.labels
+    detector = UnseenDetector(n_jobs=1)
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for split in splits_of(table, options, extra, kinds):
+        rows = np.sort(
+            np.concatenate(
+                [split.fit_rows, split.calibration, split.validation[labels.y[split.validation] == 0]]
+            )
+        )
+        training = table.take(rows)
+        promised = estimate_unlabelled_kinds(training, detector, n_references=options.references)
+        model = TableModel.fit(training, detector)
+        if len(split.references):
+            model = model.adapt(table.take(split.references))
+        assert split.held_out_kind is not None
+        judged = split.test_of(split.held_out_kind)
+        score = model.score_table(table.take(judged)).score
+        reached = auroc(labels.y[judged], score)
+        assert promised is not None
+        found[split.held_out_kind].append((promised.auroc, reached))
+        print(f"{split.held_out_kind}, seed {split.seed}: {promised.auroc:.3f} {reached:.3f}", flush=True)
+    lines = []
+    for kind, pairs in found.items():
+        promise, truth = np.array(pairs).T
+        lines.append([kind, spread(promise, 3), spread(truth, 3), f"{np.mean(np.abs(promise - truth)):.3f}"])
+    every = np.array([pair for pairs in found.values() for pair in pairs])
+    error = np.abs(every[:, 0] - every[:, 1]).mean()
+    lines.append(["mean", f"{every[:, 0].mean():.3f}", f"{every[:, 1].mean():.3f}", f"{error:.3f}"])
+    return markdown(["kind left out", "promised AUROC", "reached AUROC", "absolute error"], lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = ["nsl-kdd", "cic-ids2017", "mit-bih"]
+    parser.add_argument("dataset", choices=[*names, *(f"estimate-{name}" for name in names)])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--shots", type=int, default=10)
+    parser.add_argument("--references", type=int, default=0)
+    parser.add_argument("--max-normals", type=int, default=10_000, help="normals to train on")
+    parser.add_argument("--out", type=Path, default=Path("out/unseen"))
+    parser.add_argument("--write", action="store_true", help=f"renew the table in docs/{PAGE}")
+    options = parser.parse_args()
+    text = compare_estimates(options) if options.dataset.startswith("estimate") else measure(options)
+    print(text)
+    if options.write:
+        suffix = f"-{options.references}" if options.references else ""
+        shots = f"-{options.shots}-shots" if "nsl" in options.dataset and options.shots != 10 else ""
+        write_block(PAGE, f"{options.dataset}{shots}{suffix}", text)
+
+
+if __name__ == "__main__":
+    main()
