@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from unseen.nn.cue_heads import CueHeads, HeadOutputs
 from unseen.nn.deviation_training import CueTraining, HeadSchedule, Known
 from unseen.nn.patches.head_inputs import head_inputs, own_statistics
 from unseen.nn.synthetic import SyntheticAnomalies
-from unseen.pixels import ImageSource
+from unseen.pixels import ImageSource, Pixels
 from unseen.types import BoolArray
 
 _MOST_FOR_STATISTICS = 32
@@ -51,6 +52,35 @@ def with_network(backbone: Backbone, network: nn.Module) -> FrozenBackbone:
         device=old.device,
         precision=old.precision,
     )
+
+
+@dataclass(frozen=True)
+class _SeenAfresh:
+    """Inputs of the heads from pictures, through a network that is being trained."""
+
+    backbone: FrozenBackbone
+    images: Pixels
+    masks: list[BoolArray | None]
+    normal: BoolArray
+    memory: dict[str, Tensor]
+    strides: tuple[int, ...]
+    make: SyntheticAnomalies | None
+    draw: np.random.Generator
+
+    def __call__(self, rows: NDArray[np.int64], looks: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Return inputs and how defective each place is; looks but the first get a fresh defect."""
+        some = self.images[rows].copy()
+        defects = np.zeros(some.shape[:3], dtype=np.float32)
+        for place, (row, look) in enumerate(zip(rows.tolist(), looks.tolist(), strict=True)):
+            mask = self.masks[row]
+            if look and self.make is not None:
+                some[place], mask, _ = self.make(self.images[row], self.draw)
+            defects[place] = (0.0 if self.normal[row] else np.nan) if mask is None else mask
+        pixels = torch.from_numpy(some).permute(0, 3, 1, 2).float().div(255)
+        features = patch_grid(differentiable_maps(self.backbone, pixels, self.strides))
+        grid = (features.shape[2], features.shape[3])
+        by_place = F.adaptive_avg_pool2d(torch.from_numpy(defects)[:, None], grid)[:, 0]
+        return head_inputs(features, self.memory, "features"), by_place.to(features.device)
 
 
 def fine_tuned(
@@ -105,24 +135,11 @@ def fine_tuned(
     images = np.concatenate([batch.images for batch in pictures.iterate(16, size=size)])
     first = torch.from_numpy(images[np.flatnonzero(normal)[:_MOST_FOR_STATISTICS]]).permute(0, 3, 1, 2)
     grid = patch_grid(frozen(first, strides))
-    memory = {name: torch.from_numpy(values) for name, values in own_statistics(grid.cpu()).items()}
-    memory = {name: values.to(frozen.device) for name, values in memory.items()}
-    draw = np.random.default_rng(seed)
-
-    def seen(rows: NDArray[np.int64], looks: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        some, defects = images[rows].copy(), np.zeros((len(rows), *size), dtype=np.float32)
-        for place, (row, look) in enumerate(zip(rows.tolist(), looks.tolist(), strict=True)):
-            mask = masks[row]
-            if look and make is not None:
-                some[place], mask, _ = make(images[row], draw)
-            defects[place] = (0.0 if normal[row] else np.nan) if mask is None else mask
-        pixels = torch.from_numpy(some).permute(0, 3, 1, 2).float().div(255)
-        features = patch_grid(differentiable_maps(tuned, pixels, strides))
-        by_place = F.adaptive_avg_pool2d(
-            torch.from_numpy(defects)[:, None], (features.shape[2], features.shape[3])
-        )[:, 0]
-        return head_inputs(features, memory, "features"), by_place.to(features.device)
-
+    memory = {
+        name: torch.from_numpy(values).to(frozen.device)
+        for name, values in own_statistics(grid.cpu()).items()
+    }
+    seen = _SeenAfresh(tuned, images, masks, normal, memory, strides, make, np.random.default_rng(seed))
     trained_heads = heads(grid.shape[1]).to(frozen.device)
     known = Known(seen, np.flatnonzero(normal), np.flatnonzero(~normal), int(make is not None))
     training = CueTraining(trained_heads, known, schedule, judge=judge, seed=seed, place=frozen.device)
