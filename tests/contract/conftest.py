@@ -48,6 +48,7 @@ QUICK: dict[str, dict[str, Any]] = {
         "lr": 1e-2,
         "regularisation": 1e-4,
         "n_pseudo_domains": 4,
+        "inner_lr": 0.05,
     },
     "vae": {"hidden": (8,), "epochs": 3, "batch_size": 64},
     "k-nearest-neighbours": {"n_neighbours": 3},

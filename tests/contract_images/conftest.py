@@ -31,6 +31,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "pca-residual": {"variance": 0.9},
     "confident-meta-patches": {
         "context": "absolute",
+        "score": "both",
         "latent": 8,
         "epochs": 3,
         "lr": 1e-2,
