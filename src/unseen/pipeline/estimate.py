@@ -140,20 +140,7 @@ def estimate_unlabelled_kinds(
     found: dict[str, list[_Judged]] = {kind: [] for kind in kinds}
     alarms: list[float] = []
     for left_out in rounds:
-        model: TableModel | None = None
-        for kind in kinds:
-            judged = (labels.kinds == kind) & (left_out.held if left_out.by_domain else True)
-            if not judged.any():
-                continue
-            if model is None or detector.uses_labels:
-                training = _training_rows(labels, left_out, kind, detector)
-                model = TableModel.fit(table.take(training), clone(detector))
-                if left_out.references.any():
-                    model = model.adapt(table.take(left_out.references))
-                normals = model.score_table(table.take(left_out.fresh))
-                alarms.append(float(normals.flagged.mean()))
-            batch = model.score_table(table.take(judged))
-            found[kind].append(_Judged(normals.score, batch.score, int(batch.flagged.sum())))
+        alarms += _judge(table, left_out, detector, found)
     measured = [_measure(kind, parts) for kind, parts in found.items() if parts]
     return UnlabelledEstimate(
         auroc=float(np.median([item.auroc for item in measured])),
@@ -206,6 +193,28 @@ class _Judged:
     normals: NDArray[np.float64]
     anomalies: NDArray[np.float64]
     n_flagged: int
+
+
+def _judge(
+    table: Table, left_out: _Round, detector: BaseDetector, found: dict[str, list[_Judged]]
+) -> list[float]:
+    """Fit without the round's rows and each kind in turn; add what that says; return false-alarm rates."""
+    labels, alarms = table.labels, []
+    model: TableModel | None = None
+    for kind, parts in found.items():
+        judged = (labels.kinds == kind) & (left_out.held if left_out.by_domain else True)
+        if not judged.any():
+            continue
+        if model is None or detector.uses_labels:
+            training = _training_rows(labels, left_out, kind, detector)
+            model = TableModel.fit(table.take(training), clone(detector))
+            if left_out.references.any():
+                model = model.adapt(table.take(left_out.references))
+            normals = model.score_table(table.take(left_out.fresh))
+            alarms.append(float(normals.flagged.mean()))
+        batch = model.score_table(table.take(judged))
+        parts.append(_Judged(normals.score, batch.score, int(batch.flagged.sum())))
+    return alarms
 
 
 def _rounds(labels: Labels, n_references: int, seed: int) -> list[_Round]:

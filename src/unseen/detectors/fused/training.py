@@ -74,7 +74,7 @@ class TrainingRows:
     def named_domains(self) -> StrArray:
         """The named domains of the normals, sorted."""
         names = np.unique(self.normal_domains)
-        return names[names != UNNAMED_DOMAIN]
+        return np.asarray(names[names != UNNAMED_DOMAIN])
 
 
 @dataclass(frozen=True)
@@ -162,13 +162,7 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
     wanted = strengths.local or strengths.wide
     if options.labels == "guarded" and len(rows.anomalies) and wanted:
         labelled = _learn(rows, normals, scales, rounds, placed_normals, options)
-    odds_centre, odds_spread, floor = 0.0, 1.0, 0.0
-    told = [item for item in left_out if item.local.any()]
-    if told:
-        floor = max(local_floor(item.local[~item.y]) for item in told)
-    if labelled is not None and strengths.wide and rounds:
-        pooled = [item.log_odds[~item.y] for item in left_out if item.log_odds.any()]
-        odds_centre, odds_spread = log_odds_location(np.concatenate(pooled))
+    odds_centre, odds_spread, floor = _normal_evidence(left_out)
     unit = float(np.quantile(novelty, 0.99) - np.median(novelty))
     mode = Mode(
         view=view,
@@ -185,6 +179,15 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
         odds_spread=odds_spread,
     )
     return FittedMode(mode, cues, strengths)
+
+
+def _normal_evidence(left_out: list[LeftOut]) -> tuple[float, float, float]:
+    """Return centre and spread of the held-back normals' log-odds, and what 99 % of them do not exceed."""
+    told = [item for item in left_out if item.local.any() or item.log_odds.any()]
+    if not told:
+        return 0.0, 1.0, 0.0
+    floor = max(local_floor(item.local[~item.y]) for item in told)
+    return *log_odds_location(np.concatenate([item.log_odds[~item.y] for item in told])), floor
 
 
 def _rounds(rows: TrainingRows, spread: NDArray[np.float64], options: Options) -> list[_Round]:
