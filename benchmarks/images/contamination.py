@@ -46,14 +46,14 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "patchcore": ("patchcore", {"max_patches": 20_000}),
     "padim": ("padim", {}),
     "nearest-neighbour-patches": ("nearest-neighbour-patches", {"max_patches": 4000}),
-    "multi-cue, features": ("multi-cue", {"inputs": "features"}),
+    "multi-cue, features": ("multi-cue", {"inputs": "features", "deviation_rate": 1.0}),
     "multi-cue, as in the paper": (
         "multi-cue",
-        {"inputs": "features", "top_share": 0.1, "reweighting": "all"},
+        {"inputs": "features", "deviation_rate": 1.0, "top_share": 0.1, "reweighting": "all"},
     ),
     "multi-cue, no reweighting": ("multi-cue", {"reweighting": "none"}),
     "multi-cue, weights over the whole batch": ("multi-cue", {"reweighting": "all"}),
-    "multi-cue, whitened": ("multi-cue", {"inputs": "whitened"}),
+    "multi-cue, distance": ("multi-cue", {"inputs": "distance"}),
     "multi-cue, both": ("multi-cue", {"inputs": "both"}),
     "latent-outlier-exposure, hard": ("latent-outlier-exposure", {"kind": "hard"}),
 }

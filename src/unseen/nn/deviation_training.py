@@ -85,6 +85,8 @@ class HeadSchedule:
         Share of the steps.
     real_share : float in [0, 1]
         Share of real ones among the anomalies of a batch, if there are both.
+    deviation_rate : float >= 0
+        Times ``lr`` for the deviation head; small where ψ starts as a distance that is good as it is.
     """
 
     epochs: int
@@ -97,6 +99,7 @@ class HeadSchedule:
     scale: float
     burn_in: float
     real_share: float
+    deviation_rate: float = 1.0
 
 
 class Trained(NamedTuple):
@@ -164,8 +167,12 @@ class CueTraining:
         Trained
         """
         schedule = self._schedule
+        slow = list(self._heads.deviation.parameters())
+        rest = [one for one in module.parameters() if all(one is not other for other in slow)]
         self._optimizer = torch.optim.Adam(
-            module.parameters(), lr=schedule.lr, weight_decay=schedule.weight_decay
+            [{"params": rest, "rate": 1.0}, {"params": slow, "rate": schedule.deviation_rate}],
+            lr=schedule.lr,
+            weight_decay=schedule.weight_decay,
         )
         self._parameters = list(module.parameters())
         history = train(
@@ -184,7 +191,7 @@ class CueTraining:
         schedule = self._schedule
         drops = sum(epoch > max(1, round(share * schedule.epochs)) for share in _DROPS)
         for group in self._optimizer.param_groups:
-            group["lr"] = schedule.lr * 0.1**drops
+            group["lr"] = schedule.lr * group["rate"] * 0.1**drops
         chosen = batch[0].numpy()
         rows, looks = self._anomalies(len(chosen))
         inputs, defects = self._known.seen(

@@ -102,6 +102,7 @@ class AdaptiveDeviation(DoubtsNormals, BaseImageDetector):
     """
 
     inputs = "features"
+    deviation_rate = 1.0
 
     uses_labels: ClassVar[bool] = True
     reference_use: ClassVar[str] = "features are standardised on them; the heads stay"

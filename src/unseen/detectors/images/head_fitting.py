@@ -59,6 +59,7 @@ def check_head_parameters(owner: Any) -> None:
     check_real(owner, "reweighting_scale", owner.reweighting_scale, minimum=0, open_minimum=True)
     check_real(owner, "burn_in", owner.burn_in, minimum=0, maximum=1)
     check_real(owner, "real_share", owner.real_share, minimum=0, maximum=1)
+    check_real(owner, "deviation_rate", owner.deviation_rate, minimum=0)
     check_real(owner, "top_share", owner.top_share, minimum=0, maximum=1, open_minimum=True)
 
 
@@ -85,6 +86,7 @@ def schedule_of(owner: Any) -> HeadSchedule:
         scale=owner.reweighting_scale,
         burn_in=owner.burn_in,
         real_share=owner.real_share,
+        deviation_rate=owner.deviation_rate,
     )
 
 

@@ -73,6 +73,7 @@ PUBLISHED: dict[str, Any] = {
     "reweighting": "all",
     "uncertainty": "entropy",
     "inputs": "features",
+    "deviation_rate": 1.0,
     "top_share": 0.1,
     "head_width": 64,
 }
@@ -84,10 +85,10 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
 
     Parameters
     ----------
-    inputs : {"distance", "features", "whitened", "residual", "both"}
-        What the heads see: the features and how far each patch is from the nearest one of a bank of normals;
-        the features (the paper); features whitened by the normals of the same place, and their length; how a
-        patch differs from the nearest one; or features and differences. See
+    inputs : {"whitened", "features", "distance", "residual", "both"}
+        What the heads see: features whitened by the normals of the same place, and their length; the features
+        (the paper); features and how far each patch is from the nearest one of a bank of normals; how it
+        differs from that; or features and differences. See
         :mod:`unseen.nn.patches.head_inputs`.
     bank_size : int
         Patches drawn for the bank.
@@ -115,6 +116,9 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         Share of the steps before any weighting.
     real_share : float in [0, 1]
         Share of labelled ones among the anomalies of a batch.
+    deviation_rate : float >= 0
+        Times ``lr`` for the deviation head. Unless the heads see features alone, ψ starts as a distance to
+        the normals, and moves slowly from there.
     head_width : int
         Channels inside the segmentation head.
     weights : tuple of three floats
@@ -189,7 +193,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     def __init__(
         self,
         *,
-        inputs: str = "distance",
+        inputs: str = "whitened",
         bank_size: int = 4000,
         trimmed: float = 0.15,
         synthetic: int = 2,
@@ -204,6 +208,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         reweighting_scale: float = 0.1,
         burn_in: float = 0.06,
         real_share: float = 0.3,
+        deviation_rate: float = 0.02,
         head_width: int = 32,
         weights: Sequence[float] = WEIGHTS,
         uncertainty: str = "entropy",
@@ -239,6 +244,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         self.reweighting_scale = reweighting_scale
         self.burn_in = burn_in
         self.real_share = real_share
+        self.deviation_rate = deviation_rate
         self.head_width = head_width
         self.weights = weights
         self.uncertainty = uncertainty
