@@ -203,7 +203,7 @@ def _squared_differences(
     total = np.zeros(V.shape, dtype=np.float64)
     for column in positions.T:
         total += np.square(V - rows[column], dtype=np.float64)
-    return total / positions.shape[1]
+    return np.asarray(total / positions.shape[1], dtype=np.float64)
 
 
 def _shares(terms: NDArray[np.float64]) -> NDArray[np.float64]:
