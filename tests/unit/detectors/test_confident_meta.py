@@ -80,8 +80,8 @@ def test_every_switch_changes_what_is_learned(switch):
     assert not all(
         torch.equal(one, other)
         for one, other in zip(
-            tensors(made(kappa=0.0).fit(X, y, domains=names)),
-            tensors(made(**{"kappa": 0.0, **switch}).fit(X, y, domains=names)),
+            tensors(made(kappa=0.0, epochs=3, steps=3).fit(X, y, domains=names)),
+            tensors(made(**{"kappa": 0.0, "epochs": 3, "steps": 3, **switch}).fit(X, y, domains=names)),
             strict=True,
         )
     )
