@@ -12,7 +12,7 @@ import numpy as np
 
 import unseen
 
-_NOT_SHOWN = ("--write", "--out", "--cache", "--models", "--seconds")
+_NOT_SHOWN = ("--write", "--out", "--cache", "--models", "--seconds", "--parts", "--only-read")
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
