@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from unseen.detectors import ResAD
-from unseen.detectors.baselines.res_ad import nearest_reference, pseudo_huber
+from unseen.detectors.baselines.res_ad import nearest_reference
 from unseen.errors import ParameterError
+from unseen.nn.residual_constraint import pseudo_huber
 
 SETTINGS = {"hidden": (16,), "epochs": 10, "batch_size": 64}
 

@@ -19,9 +19,8 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from unseen.checks import check_choice, check_int
 from unseen.detectors.base import BaseDetector
@@ -29,8 +28,9 @@ from unseen.nn.anomaly_pool import AnomalyPool, PseudoAnomalies, anomalies_to_tr
 from unseen.nn.device import resolve_device, seeded_generator
 from unseen.nn.multilayer_perceptron import MultilayerPerceptron, check_widths
 from unseen.nn.randomness import isolated_randomness
+from unseen.nn.residual_constraint import constrained_length, train_constraint
 from unseen.nn.row_scores import path_contributions, score_rows, scoring_copy
-from unseen.nn.training import History, StepLoss, check_schedule, train
+from unseen.nn.training import History, check_schedule
 from unseen.nn.variational_autoencoder import to_tensor
 from unseen.references import ReferenceStore, build_store, extend_store
 from unseen.types import NORMAL_KIND, FloatArray, Labels, StrArray
@@ -178,22 +178,11 @@ class ResAD(BaseDetector):
     def _train(self, normals: Tensor, pool: AnomalyPool) -> None:
         with isolated_randomness(self.seed):
             network = self._build_network().to(normals.device)
-        last = next(layer for layer in reversed(network) if isinstance(layer, nn.Linear))
-        nn.init.zeros_(last.weight)
         generator = seeded_generator(self.seed, normals.device)
-
-        def step(batch: tuple[Tensor, ...], _epoch: int) -> StepLoss:
-            n = len(batch[0])
-            residuals = torch.cat([batch[0], pool.rows[pool.draw(n, generator)]])
-            change = network(residuals)
-            inside = pseudo_huber(residuals[:n] + change[:n]).mean()
-            unchanged = pseudo_huber(change[n:]).mean()
-            return StepLoss(inside + unchanged, {"normals": inside, "anomalies": unchanged})
-
-        self.history_ = train(
+        self.history_ = train_constraint(
             network,
-            step,
-            [normals],
+            normals,
+            lambda n: pool.rows[pool.draw(n, generator)],
             epochs=self.epochs,
             batch_size=self.batch_size,
             lr=self.lr,
@@ -274,36 +263,3 @@ def nearest_reference(X: FloatArray, references: FloatArray, nearest: str) -> ND
         return np.asarray(np.argmax(X @ table.T - squares / 2, axis=1), dtype=np.int64)
     directions = table / np.maximum(np.sqrt(squares), _TINY)[:, None]
     return np.asarray(np.argmax(X @ directions.T, axis=1), dtype=np.int64)
-
-
-def pseudo_huber(vectors: Tensor) -> Tensor:
-    """Return ρ = √(1 + ‖v‖²) − 1 of each row, shape (n_rows,).
-
-    Parameters
-    ----------
-    vectors : Tensor of shape (n_rows, n_features)
-        v.
-
-    Returns
-    -------
-    Tensor of shape (n_rows,), >= 0
-    """
-    return torch.sqrt(1 + vectors.square().sum(dim=1)) - 1
-
-
-def constrained_length(network: nn.Module, residuals: Tensor) -> Tensor:
-    """Return ‖r + h(r)‖ of each row, shape (n_rows,).
-
-    Parameters
-    ----------
-    network : nn.Module
-        h.
-    residuals : Tensor of shape (n_rows, n_features)
-        r.
-
-    Returns
-    -------
-    Tensor of shape (n_rows,), >= 0
-    """
-    # The tiny number keeps the gradient of the root finite at 0.
-    return torch.sqrt((residuals + network(residuals)).square().sum(dim=1) + _TINY**2)
