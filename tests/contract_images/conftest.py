@@ -15,8 +15,10 @@ from unseen.detectors.catalogue import IMAGE_DETECTORS
 from unseen.detectors.images import BaseImageDetector, looking
 from unseen.nn.backbones.frozen import FrozenBackbone
 
+QUICK_BACKBONE = "averages"
+
 SHARED: dict[str, Any] = {
-    "backbone": "averages",
+    "backbone": QUICK_BACKBONE,
     "image_size": 32,
     "strides": (4, 8),
     "top_share": 0.05,
@@ -29,6 +31,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "padim": {"regularisation": 0.1},
     "spade": {"n_neighbours": 3},
     "pca-residual": {"variance": 0.9},
+    "res-ad-patches": {"hidden": (8,), "epochs": 5, "lr": 1e-2},
     "confident-meta-patches": {
         "context": "absolute",
         "score": "both",
@@ -104,10 +107,15 @@ def draw(seed: int, n_normals: int = 6, n_anomalies: int = 6, level: float = 90.
 
 @pytest.fixture(scope="session", autouse=True)
 def _tiny_backbone() -> Iterator[None]:
-    before = torch.get_num_threads()
+    """Lasts for the session, so other backbones stay what they are."""
+    before, real = torch.get_num_threads(), looking.load_backbone
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(looking, "load_backbone", lambda name, *, device: averages())
+        patch.setattr(
+            looking,
+            "load_backbone",
+            lambda name, *, device: averages() if name == QUICK_BACKBONE else real(name, device=device),
+        )
         looking._loaded.cache_clear()
         yield
     looking._loaded.cache_clear()

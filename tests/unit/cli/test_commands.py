@@ -76,7 +76,8 @@ def test_parameters_reach_the_detector(run: Run, rows_file: Path, tmp_path: Path
 
     result = run(
         "fit", rows_file, *ROLES, "--out", tmp_path / "m", "--set", "n_neighbours=2",
-        "--set", "aggregation=kth", "--set", "max-bank-rows=none", "--calibration-fraction", ".4",
+        "--detector", "k-nearest-neighbours", "--set", "aggregation=kth", "--set", "max-bank-rows=none",
+        "--calibration-fraction", ".4",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     detector = load(tmp_path / "m").detector
@@ -185,12 +186,14 @@ def test_view_chosen_on_domains(run: Run, tmp_path: Path) -> None:
 
 
 def test_detectors_lists_the_catalogue(run: Run) -> None:
-    from unseen.detectors import DETECTORS
+    from unseen.detectors.catalogue import DETECTORS, IMAGE_DETECTORS
 
     shown = run("detectors").stdout
     listed = json.loads(run("detectors", "--json").stdout)
-    assert [row["name"] for row in listed] == list(DETECTORS)
-    assert sum(row["default"] for row in listed) == 1
+    for kind, catalogue in (("tables", DETECTORS), ("pictures", IMAGE_DETECTORS)):
+        mine = [row for row in listed if row["input"] == kind]
+        assert [row["name"] for row in mine] == list(catalogue)
+        assert sum(row["default"] for row in mine) == 1
     assert all(row["name"] in shown and row["description"] in shown for row in listed)
     assert all(row["description"].endswith(".") and row["reference_use"] for row in listed)
 
