@@ -8,10 +8,11 @@
 The learning rate is chosen on the sources alone: each source category is left out in turn, the layer is
 trained on the others (a single source: on every second kind of its defects, judged by the other kinds) and
 judged with 4 references of the part left out; the rate with the highest mean of image and pixel AUROC is
-taken. Then one layer is trained for each row of the ablation on all source categories (their normals and, as
-queries, their anomalies with masks); targets give references only. ``--extra`` adds folders of normal
-pictures, each a further category with made-up defects, as a row of its own. One line of JSON a row, target, K
-and seed, and one a learning rate and left-out part; what is in the file is not run again.
+taken. ``--rows ResAD`` trains ResAD on the same pictures, with its defaults: nothing is chosen. Then one
+layer is trained for each row of the ablation on all source categories (their normals and, as queries, their
+anomalies with masks); targets give references only. ``--extra`` adds folders of normal pictures, each a
+further category with made-up defects, as a row of its own. One line of JSON a row, target, K and seed, and
+one a learning rate and left-out part; what is in the file is not run again.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from tables import selection_table, transfer_table, write_block
 
 from unseen.data.images import ImageSet, concat_images, read_images
 from unseen.detectors.catalogue import IMAGE_DETECTORS
-from unseen.detectors.images import BaseImageDetector, ValueOrder
+from unseen.detectors.images import BaseImageDetector, ResADPatches, ValueOrder
 from unseen.persistence import load, save
 
 TRAINED: dict[str, dict[str, Any]] = {
@@ -48,6 +49,7 @@ UNTRAINED: dict[str, dict[str, Any]] = {
 
 EXTRA = "value order, extra sources"
 REAL = "real abnormal references"
+RES_AD = "ResAD"
 RIVALS = ("cosine", "residual norm", "PatchCore", "PaDiM", "SPADE", "PCA residual")
 _NO_TRAINING = 0.0
 
@@ -160,13 +162,18 @@ def extra_source(study: Study) -> ImageSet:
 
 
 def detectors(study: Study, lr: float) -> dict[str, BaseImageDetector]:
-    """Trained and untrained rows of value-order decomposition, before they see a target."""
+    """ResAD, trained and untrained rows of value-order decomposition, before they see a target."""
     joined = concat_images(study.parts)
-    made = {
+    made: dict[str, BaseImageDetector] = {
         name: study.trained(joined, f"{study.source} {name}", lr, switches)
         for name, switches in TRAINED.items()
         if name in study.options.rows
     }
+    if RES_AD in study.options.rows:
+        rival = ResADPatches(n_references=study.options.training_references, **study.shared)
+        made[RES_AD] = rival.fit(joined)
+    if not set(TRAINED) & set(study.options.rows):
+        return made
     if study.options.extra:
         made[EXTRA] = study.trained(extra_source(study), f"{study.source} {EXTRA}", lr, {})
     few = joined.take(np.flatnonzero(joined.labels.normal)[:2])
@@ -178,7 +185,9 @@ def judge_target(study: Study, made: dict[str, BaseImageDetector], folder: Path)
     images = read_images(folder)
     test = some_of(images.split("test"), study.options.target_images, 1)
     for count in study.options.references:
-        names = [*made, REAL, *RIVALS] if count == "4" else ["value order", "without adaptation", *RIVALS]
+        several = ("value order", "without adaptation", RES_AD)
+        names = [name for name in made if count == "4" or name in several]
+        names += [*([REAL] if count == "4" and "value order" in made else []), *RIVALS]
         for seed in range(study.options.seeds):
             shown = references(images.split("train"), count, seed)
             for name in names:
@@ -219,7 +228,7 @@ def main() -> None:
     parser.add_argument("--extra", type=Path, nargs="*", default=[], help="folders of further normals")
     parser.add_argument("--references", nargs="+", default=["4"])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rows", nargs="+", default=list(TRAINED), choices=list(TRAINED))
+    parser.add_argument("--rows", nargs="+", default=list(TRAINED), choices=[*TRAINED, RES_AD])
     parser.add_argument("--lrs", type=float, nargs="+", default=[1e-4, 5e-4])
     parser.add_argument("--source-images", type=int, default=80, help="normals, and anomalies, of a category")
     parser.add_argument(
@@ -240,11 +249,14 @@ def main() -> None:
     parser.add_argument("--write", metavar="BLOCK", help="put the tables into this block of the docs page")
     study = Study(parser.parse_args())
     if study.options.seconds > 0:
-        made = detectors(study, chosen_rate(study))
+        choosing = set(TRAINED) & set(study.options.rows)
+        made = detectors(study, chosen_rate(study) if choosing else _NO_TRAINING)
         for folder in study.options.target:
             judge_target(study, made, folder)
     if study.options.write:
-        text = "\n\n".join([selection_table(study.rows), transfer_table(study.rows)])
+        chosen = any(row["stage"] == "selection" for row in study.rows)
+        tables = [selection_table(study.rows)] if chosen else []
+        text = "\n\n".join([*tables, transfer_table(study.rows)])
         write_block("methods/value_order.md", study.options.write, text)
 
 

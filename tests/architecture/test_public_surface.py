@@ -76,6 +76,7 @@ PUBLIC: dict[str, list[str]] = {
         "PCAResidual",
         "PaDiM",
         "PatchCore",
+        "ResADPatches",
         "Spade",
         "ValueOrder",
     ],

@@ -26,6 +26,7 @@ from unseen.detectors.images.nearest_neighbour_patches import NearestNeighbourPa
 from unseen.detectors.images.padim import PaDiM
 from unseen.detectors.images.patch_core import PatchCore
 from unseen.detectors.images.pca_residual import PCAResidual
+from unseen.detectors.images.res_ad_patches import ResADPatches
 from unseen.detectors.images.spade import Spade
 from unseen.detectors.images.value_order import ValueOrder
 from unseen.detectors.multi_directional_meta import MultiDirectionalMeta
@@ -62,5 +63,6 @@ IMAGE_DETECTORS: dict[str, type[BaseImageDetector]] = {
     "confident-meta-patches": ConfidentMetaPatches,
     "spade": Spade,
     "pca-residual": PCAResidual,
+    "res-ad-patches": ResADPatches,
 }
 """Name → class, of the detectors of pictures."""

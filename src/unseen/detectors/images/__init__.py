@@ -10,6 +10,7 @@ from unseen.detectors.images.nearest_neighbour_patches import NearestNeighbourPa
 from unseen.detectors.images.padim import PaDiM
 from unseen.detectors.images.patch_core import PatchCore
 from unseen.detectors.images.pca_residual import PCAResidual
+from unseen.detectors.images.res_ad_patches import ResADPatches
 from unseen.detectors.images.spade import Spade
 from unseen.detectors.images.value_order import ValueOrder
 
@@ -24,6 +25,7 @@ __all__ = [
     "PCAResidual",
     "PaDiM",
     "PatchCore",
+    "ResADPatches",
     "Spade",
     "ValueOrder",
 ]
