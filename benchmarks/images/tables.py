@@ -49,9 +49,9 @@ def transfer_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return few_shot_table(targets, names, ("2", "4", "8"))
 
 
-def selection_table(rows: Sequence[Mapping[str, Any]]) -> str:
+def selection_table(rows: Sequence[Mapping[str, Any]], stage: str = "selection") -> str:
     """One line a learning rate, one column a part of the source that was left out."""
-    tried = [row for row in rows if row["stage"] == "selection"]
+    tried = [row for row in rows if row["stage"] == stage]
     parts = list(dict.fromkeys(row["category"] for row in tried))
     lines = []
     for lr in dict.fromkeys(row["lr"] for row in tried):

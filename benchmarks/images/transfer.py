@@ -8,18 +8,18 @@
 The learning rate is chosen on the sources alone: each source category is left out in turn, the layer is
 trained on the others (a single source: on every second kind of its defects, judged by the other kinds) and
 judged with 4 references of the part left out; the rate with the highest mean of image and pixel AUROC is
-taken. ``--rows ResAD`` trains ResAD on the same pictures, with its defaults: nothing is chosen. Then one
-layer is trained for each row of the ablation on all source categories (their normals and, as queries, their
-anomalies with masks); targets give references only. ``--extra`` adds folders of normal pictures, each a
-further category with made-up defects, as a row of its own. One line of JSON a row, target, K and seed, and
-one a learning rate and left-out part; what is in the file is not run again.
+taken. Then one layer is trained for each row of the ablation on all source categories (their normals and, as
+queries, their anomalies with masks); targets give references only. ``--rows ResAD`` chooses a rate for ResAD
+and trains it in the same way. ``--extra`` adds folders of normal pictures, each a further category with
+made-up defects, as a row of its own. One line of JSON a row, target, K and seed, and one a learning rate and
+left-out part; what is in the file is not run again.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ UNTRAINED: dict[str, dict[str, Any]] = {
 EXTRA = "value order, extra sources"
 REAL = "real abnormal references"
 RES_AD = "ResAD"
+SELECTION, SELECTION_RES_AD = "selection", "selection of ResAD"
 RIVALS = ("cosine", "residual norm", "PatchCore", "PaDiM", "SPADE", "PCA residual")
 _NO_TRAINING = 0.0
 
@@ -90,13 +91,20 @@ class Study:
         if time.perf_counter() - self.began > self.options.seconds:
             raise SystemExit(0)
 
-    def trained(self, images: ImageSet, name: str, lr: float, switches: dict[str, Any]) -> BaseImageDetector:
+    def trained(self, images: ImageSet, name: str, made: BaseImageDetector) -> BaseImageDetector:
         """A detector trained on pictures; from the disk, if it is there."""
-        options = self.options
-        folder = options.models / f"{name} {lr:g}".replace(", ", " ").replace(" ", "_")
+        folder = self.options.models / name.replace(", ", " ").replace(" ", "_")
         if folder.exists():
             return load(folder)  # type: ignore[return-value]
-        made = ValueOrder(
+        made.fit(images)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        save(made, folder)
+        return made
+
+    def value_order(self, lr: float, switches: dict[str, Any]) -> ValueOrder:
+        """Value-order decomposition, not fitted; with a rate of 0 it is not trained."""
+        options = self.options
+        return ValueOrder(
             epochs=options.epochs,
             episodes=options.episodes,
             episode_batch=options.episode_batch,
@@ -104,10 +112,16 @@ class Study:
             training_patches=options.training_patches,
             lr=lr if lr > _NO_TRAINING else 1e-4,
             **{**self.shared, **switches, **({} if lr > _NO_TRAINING else {"adaptation": False})},
-        ).fit(images)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        save(made, folder)
-        return made
+        )
+
+    def res_ad(self, lr: float) -> ResADPatches:
+        """ResAD, not fitted; with a rate of 0 it is not trained."""
+        return ResADPatches(
+            n_references=self.options.training_references,
+            training_patches=self.options.training_patches,
+            **self.shared,
+            **({"lr": lr} if lr > _NO_TRAINING else {"epochs": 0}),
+        )
 
 
 def left_out(parts: list[ImageSet]) -> Iterator[tuple[str, ImageSet, ImageSet]]:
@@ -130,16 +144,17 @@ def left_out(parts: list[ImageSet]) -> Iterator[tuple[str, ImageSet, ImageSet]]:
         )
 
 
-def chosen_rate(study: Study) -> float:
+def chosen_rate(study: Study, make: Callable[[float], BaseImageDetector], stage: str) -> float:
     """The learning rate that is best on the sources, each part left out in turn."""
+    before = "" if stage == SELECTION else f"{RES_AD} "
     means: dict[float, list[float]] = {}
     for lr in (_NO_TRAINING, *study.options.lrs):
         for name, shown, judged in left_out(study.parts):
-            where = {"stage": "selection", "source": study.source, "category": name, "lr": lr}
+            where = {"stage": stage, "source": study.source, "category": name, "lr": lr}
             row = study.known(where)
             if row is None:
                 normals = np.flatnonzero(judged.labels.normal)
-                detector = study.trained(shown, f"{study.source} less {name}", lr, {})
+                detector = study.trained(shown, f"{before}{study.source} less {name} {lr:g}", make(lr))
                 detector = detector.adapt(judged.take(normals[:4]))
                 test = judged.take(np.setdiff1d(np.arange(len(judged)), normals[:4]))
                 scores, maps = detector.score_and_explain(test)
@@ -161,21 +176,24 @@ def extra_source(study: Study) -> ImageSet:
     return concat_images([*study.parts, *further])
 
 
-def detectors(study: Study, lr: float) -> dict[str, BaseImageDetector]:
+def detectors(study: Study) -> dict[str, BaseImageDetector]:
     """ResAD, trained and untrained rows of value-order decomposition, before they see a target."""
     joined = concat_images(study.parts)
-    made: dict[str, BaseImageDetector] = {
-        name: study.trained(joined, f"{study.source} {name}", lr, switches)
-        for name, switches in TRAINED.items()
-        if name in study.options.rows
-    }
+    made: dict[str, BaseImageDetector] = {}
     if RES_AD in study.options.rows:
-        rival = ResADPatches(n_references=study.options.training_references, **study.shared)
-        made[RES_AD] = rival.fit(joined)
+        lr = chosen_rate(study, study.res_ad, SELECTION_RES_AD)
+        made[RES_AD] = study.trained(joined, f"{study.source} {RES_AD} {lr:g}", study.res_ad(lr))
     if not set(TRAINED) & set(study.options.rows):
         return made
+    lr = chosen_rate(study, lambda rate: study.value_order(rate, {}), SELECTION)
+    for name, switches in TRAINED.items():
+        if name in study.options.rows:
+            unfitted = study.value_order(lr, switches)
+            made[name] = study.trained(joined, f"{study.source} {name} {lr:g}", unfitted)
     if study.options.extra:
-        made[EXTRA] = study.trained(extra_source(study), f"{study.source} {EXTRA}", lr, {})
+        made[EXTRA] = study.trained(
+            extra_source(study), f"{study.source} {EXTRA} {lr:g}", study.value_order(lr, {})
+        )
     few = joined.take(np.flatnonzero(joined.labels.normal)[:2])
     return made | {name: ValueOrder(**study.shared, **found).fit(few) for name, found in UNTRAINED.items()}
 
@@ -249,13 +267,12 @@ def main() -> None:
     parser.add_argument("--write", metavar="BLOCK", help="put the tables into this block of the docs page")
     study = Study(parser.parse_args())
     if study.options.seconds > 0:
-        choosing = set(TRAINED) & set(study.options.rows)
-        made = detectors(study, chosen_rate(study) if choosing else _NO_TRAINING)
+        made = detectors(study)
         for folder in study.options.target:
             judge_target(study, made, folder)
     if study.options.write:
-        chosen = any(row["stage"] == "selection" for row in study.rows)
-        tables = [selection_table(study.rows)] if chosen else []
+        stages = {row["stage"] for row in study.rows}
+        tables = [selection_table(study.rows, s) for s in (SELECTION, SELECTION_RES_AD) if s in stages]
         text = "\n\n".join([*tables, transfer_table(study.rows)])
         write_block("methods/value_order.md", study.options.write, text)
 

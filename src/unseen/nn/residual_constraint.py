@@ -5,8 +5,8 @@
     u(r) = r + h(r)                h without offsets, 0 before training
     min over h   mean over normals of ρ(‖u‖) + mean over anomalies of ρ(‖u − r‖),    ρ(t) = √(1 + t²) − 1
 
-The reading of Yao, Zhang, Chen, Zheng & Zhang, "ResAD: a simple framework for class generalizable anomaly
-detection", NeurIPS 2024, that the detectors ``res-ad`` (rows) and ``res-ad-patches`` (pictures) share.
+The reading of Yao et al., "ResAD: a simple framework for class generalizable anomaly detection", NeurIPS
+2024, that the detectors ``res-ad`` (rows) and ``res-ad-patches`` (pictures) share.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
     min over h   mean over normals of ρ(‖u‖) + mean over anomalies of ρ(‖u − r‖),    ρ(t) = √(1 + t²) − 1
     score(x) = ‖u(x)‖ / R          R the 95 % quantile of ‖u‖ over training normals
 
-(Yao, Zhang, Chen, Zheng & Zhang, "ResAD: a simple framework for class generalizable anomaly detection",
+(Yao et al., "ResAD: a simple framework for class generalizable anomaly detection",
 NeurIPS 2024, for image features.) Residuals of normals are drawn into a ball, those of anomalies stay as they
 are, and R is the one-class boundary; the paper has a normalising flow behind it. s is one number, the root
 mean square length of the residuals of training normals. No kind and no domain enters the network.

@@ -1,7 +1,7 @@
 r"""ResAD on patches: the residual to the nearest normal patch, brought inside a boundary.
 
-X. Yao, Z. Chen, C. Gao, G. Zhai, C. Zhang, "ResAD: A Simple Framework for Class Generalizable Anomaly
-Detection", NeurIPS 2024. With the nearest reference patch :math:`z^*` of a patch :math:`z` by cosine,
+X. Yao et al., "ResAD: A Simple Framework for Class Generalizable Anomaly Detection", NeurIPS 2024. With the
+nearest reference patch :math:`z^*` of a patch :math:`z` by cosine,
 
 .. math::
     r = (z - z^*) / s, \qquad u = r + h(r), \qquad \text{score} = \lVert u \rVert / R
