@@ -53,6 +53,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "multi-cue, no reweighting": ("multi-cue", {"reweighting": "none"}),
     "multi-cue, weights over the whole batch": ("multi-cue", {"reweighting": "all"}),
+    "multi-cue, whitened": ("multi-cue", {"inputs": "whitened"}),
     "multi-cue, distance": ("multi-cue", {"inputs": "distance"}),
     "multi-cue, both": ("multi-cue", {"inputs": "both"}),
     "latent-outlier-exposure, hard": ("latent-outlier-exposure", {"kind": "hard"}),

@@ -26,6 +26,7 @@ from unseen.nn.patches.head_inputs import (
     residual_statistics,
     whitening_statistics,
 )
+from unseen.nn.patches.local_distance import left_out_lengths, local_distribution, local_spread
 from unseen.nn.patches.look_inputs import LookInputs
 from unseen.nn.patches.pictures import SomePictures, as_source
 from unseen.nn.randomness import isolated_randomness
@@ -34,6 +35,8 @@ from unseen.nn.training import check_schedule
 from unseen.pixels import check_size, resize_mask
 from unseen.scoring.calibration import hold_back
 from unseen.types import BoolArray, FloatArray, Labels
+
+_LEAST_SCALE = 1e-3
 
 
 def check_head_parameters(owner: Any) -> None:
@@ -134,13 +137,32 @@ def looks_of(owner: Any, V: FloatArray, labels: Labels) -> LookInputs:
     groups, codes = domain_codes(labels)
     seen = [torch.from_numpy(np.ascontiguousarray(V[rows, 0, :-2])) for rows in groups[: codes.max() + 1]]
     owner.statistics_ = shared_statistics(owner, seen)
+    lengths = _lengths_of(owner, V, groups[: codes.max() + 1], codes, labels.normal)
     memories = []
     for features in seen:
-        arrays = memory_of(owner, features)
+        arrays = _common_memory_of(owner, features)
         if owner.inputs in NEED_A_BANK:
             arrays |= bank_of(features, size=owner.bank_size, trimmed=owner.trimmed, seed=owner.seed)
         memories.append({name: torch.from_numpy(values).to(place) for name, values in arrays.items()})
-    return LookInputs(V, memories, codes, labels.normal, kind=owner.inputs, device=place)
+    return LookInputs(V, memories, codes, labels.normal, kind=owner.inputs, device=place, lengths=lengths)
+
+
+def _lengths_of(
+    owner: Any,
+    V: FloatArray,
+    groups: Sequence[NDArray[np.int64]],
+    codes: NDArray[np.int64],
+    normal: BoolArray,
+) -> NDArray[np.float32] | None:
+    """Distances of all looks to other normals, if heads see them; their moments go to ``statistics_``."""
+    if owner.inputs != "local":
+        return None
+    lengths = left_out_lengths(V, groups, codes, owner.statistics_["spread"], seed=owner.seed)
+    of_normals = lengths[normal, 0].astype(np.float64)
+    scale = max(float(of_normals.std()), _LEAST_SCALE)
+    owner.statistics_["length_centre"] = np.array([of_normals.mean()], dtype=np.float32)
+    owner.statistics_["length_scale"] = np.array([scale], dtype=np.float32)
+    return lengths
 
 
 def shared_statistics(owner: Any, features: Sequence[Tensor]) -> dict[str, NDArray[np.float32]]:
@@ -160,6 +182,8 @@ def shared_statistics(owner: Any, features: Sequence[Tensor]) -> dict[str, NDArr
     """
     if owner.inputs == "whitened":
         return whitening_statistics(features)
+    if owner.inputs == "local":
+        return {**whitening_statistics(features), "spread": local_spread(features)}
     if owner.inputs not in NEED_A_BANK:
         return {}
     found = bank_of(features[0], size=owner.bank_size, trimmed=owner.trimmed, seed=owner.seed)
@@ -181,7 +205,17 @@ def memory_of(owner: Any, features: Tensor) -> dict[str, NDArray[Any]]:
     -------
     dict of str to array
     """
-    own = local_centre(features) if owner.inputs == "whitened" else own_statistics(features)
+    memory = _common_memory_of(owner, features)
+    if owner.inputs == "local":
+        spread = local_spread([features]) if len(features) > 1 else owner.statistics_["spread"]
+        memory |= local_distribution(features, spread, seed=owner.seed)
+    return memory
+
+
+def _common_memory_of(owner: Any, features: Tensor) -> dict[str, NDArray[Any]]:
+    """What is remembered beside distributions by place, which training has no use for."""
+    placed = owner.inputs in ("local", "whitened")
+    own = local_centre(features) if placed else own_statistics(features)
     return {**own, **owner.statistics_}
 
 

@@ -85,8 +85,9 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
 
     Parameters
     ----------
-    inputs : {"whitened", "features", "distance", "residual", "both"}
-        What the heads see: features whitened by the normals of the same place, and their length; the features
+    inputs : {"local", "whitened", "features", "distance", "residual", "both"}
+        What the heads see: features whitened by the normals, and how far they are from those at the same
+        place by the covariance there; whitened features and their length; the features
         (the paper); features and how far each patch is from the nearest one of a bank of normals; how it
         differs from that; or features and differences. See
         :mod:`unseen.nn.patches.head_inputs`.
@@ -172,12 +173,15 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     doubted_rows_ : int64 array of shape (n_normals,)
         Where these normals are among the pictures of the fit.
     statistics_ : dict
-        What the memories of all domains share: ``whitening``, ``length_centre`` and ``length_scale``, or
+        What the memories of all domains share: ``whitening``, ``length_centre``, ``length_scale`` and, with
+        distances by place, ``spread``; or
         ``residual_centre`` and ``residual_scale``; empty for features alone.
     memory_ : dict
-        ``statistics_``, and ``centre``, float32 (channels, height, width), for whitened features; ``centre``
-        and ``scale``, float32 (channels,), else; ``bank``, float32 (n_patches, channels), where patches are
-        compared with the nearest normal one.
+        ``statistics_``, and ``centre``, float32 (channels, height, width), for whitened features;
+        ``channels``, ``local_spread``, ``local_centre`` and ``factors`` with distances by place
+        (:func:`unseen.nn.patches.local_distance.local_distribution`); ``centre`` and ``scale``, float32
+        (channels,), else; ``bank``, float32 (n_patches, channels), where patches are compared with the
+        nearest normal one.
     """
 
     uses_labels: ClassVar[bool] = True
@@ -193,7 +197,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     def __init__(
         self,
         *,
-        inputs: str = "whitened",
+        inputs: str = "local",
         bank_size: int = 4000,
         trimmed: float = 0.15,
         synthetic: int = 2,
@@ -294,6 +298,12 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         if self.tuned_ is None:
             return seeing
         return replace(seeing, tuned=with_network(seeing.backbone, self.tuned_))
+
+    def _check_fitted_values(self) -> None:
+        for memory in (self.memory_, *self.domain_memories_.values()):
+            channels = memory.get("channels", np.zeros(1, dtype=np.int64))
+            if channels.dtype != np.int64 or channels.min() < 0 or channels.max() >= self.n_features_in_:
+                raise ValueError("there are no such channels")
 
     # ---------------------------------------------------------------- training
     def fit(

@@ -8,7 +8,9 @@ two, ``"distance"`` the features and that length.
 
 ``"whitened"`` needs no bank: with the mean :math:`\mu` of the normals at the same place of the picture and
 the covariance :math:`\Sigma` of :math:`u - \mu` over all places, shrunk towards a multiple of the identity,
-heads see :math:`\Sigma^{-1/2} (u - \mu)` and its length, which is a Mahalanobis distance.
+heads see :math:`\Sigma^{-1/2} (u - \mu)` and its length, which is a Mahalanobis distance. ``"local"`` puts
+the distance of z by the covariance of its own place in place of that length
+(:mod:`unseen.nn.patches.local_distance`); more than 10 deviations above the mean it grows as its logarithm.
 """
 
 from __future__ import annotations
@@ -21,15 +23,17 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unseen.nn.patches.local_distance import local_length
 from unseen.nn.patches.neighbours import nearest_by_cosine
 from unseen.nn.patches.robust_bank import cosine_to_others, robust_bank
 
-INPUTS = ("whitened", "features", "distance", "residual", "both")
+INPUTS = ("local", "whitened", "features", "distance", "residual", "both")
 
 _LEAST_SCALE = 1e-3
 _MOST_FOR_STATISTICS = 32
 _MARGIN = 1e-12
 _SHRINKAGE = 0.01
+_BEND = 10.0
 
 NEED_A_BANK = ("distance", "residual", "both")
 
@@ -39,7 +43,7 @@ def n_inputs(kind: str, channels: int) -> int:
 
     Parameters
     ----------
-    kind : {"whitened", "features", "distance", "residual", "both"}
+    kind : {"local", "whitened", "features", "distance", "residual", "both"}
         What they see.
     channels : int
         Channels of the features.
@@ -50,6 +54,7 @@ def n_inputs(kind: str, channels: int) -> int:
     """
     return {
         "features": channels,
+        "local": channels + 1,
         "whitened": channels + 1,
         "distance": channels + 1,
         "residual": channels + 1,
@@ -58,7 +63,11 @@ def n_inputs(kind: str, channels: int) -> int:
 
 
 def head_inputs(
-    features: Tensor, memory: Mapping[str, Tensor], kind: str, places: Tensor | None = None
+    features: Tensor,
+    memory: Mapping[str, Tensor],
+    kind: str,
+    places: Tensor | None = None,
+    lengths: Tensor | None = None,
 ) -> Tensor:
     """Return what the heads see; differentiable in the features.
 
@@ -69,20 +78,26 @@ def head_inputs(
     memory : mapping of str to tensor
         ``centre``, ``scale`` and, where residuals are seen, ``bank``, ``residual_centre`` and
         ``residual_scale``; for whitened features ``centre`` by place, ``whitening``, ``length_centre`` and
-        ``length_scale``.
-    kind : {"whitened", "features", "distance", "residual", "both"}
+        ``length_scale``, and for local ones those of
+        :func:`~unseen.nn.patches.local_distance.local_distribution` too.
+    kind : {"local", "whitened", "features", "distance", "residual", "both"}
         What they see.
     places : int64 tensor of shape (n, height, width) or None
         Where in the bank the nearest patches are, if that is known.
+    lengths : float tensor of shape (n, height, width) or None
+        How far patches are from normal ones at their place, if that is known.
 
     Returns
     -------
     float tensor of shape (n, n_inputs(kind, channels), height, width)
     """
     unit = F.normalize(features, dim=1)
-    if kind == "whitened":
+    if kind in ("local", "whitened"):
         white, length = _whitened(unit, memory["centre"], memory["whitening"])
-        return torch.cat([white, (length - memory["length_centre"]) / memory["length_scale"]], dim=1)
+        if kind == "local":
+            length = local_length(features, memory) if lengths is None else lengths[:, None]
+        standard = (length - memory["length_centre"]) / memory["length_scale"]
+        return torch.cat([white, _bent(standard) if kind == "local" else standard], dim=1)
     parts = []
     if kind != "residual":
         parts.append(_scaled(unit, memory["centre"], memory["scale"]))
@@ -269,6 +284,11 @@ def _whitened(unit: Tensor, centre: Tensor, whitening: Tensor) -> tuple[Tensor, 
     """Whitened differences to the centre of each place, and the root of their mean square."""
     white = torch.einsum("nchw,cd->ndhw", unit - centre, whitening)
     return white, torch.sqrt(white.square().mean(dim=1, keepdim=True) + _MARGIN)
+
+
+def _bent(values: Tensor) -> Tensor:
+    """Let values above 10 grow as their logarithm, with no kink: no distance saturates the heads."""
+    return values.clamp(max=_BEND) + _BEND * torch.log(values.clamp(min=_BEND) / _BEND)
 
 
 def _scaled(values: Tensor, centre: Tensor, scale: Tensor) -> Tensor:

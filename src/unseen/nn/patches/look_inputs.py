@@ -26,10 +26,12 @@ class LookInputs:
         Which memory each picture is compared with.
     normals : bool array of shape (n_pictures,)
         Which pictures the memories were made of, those of a domain in this order.
-    kind : {"whitened", "features", "distance", "residual", "both"}
+    kind : {"local", "whitened", "features", "distance", "residual", "both"}
         What the heads see.
     device : torch.device
         Where the inputs are wanted.
+    lengths : float32 array of shape (n_pictures, n_looks, height, width) or None
+        Distances by place of all looks, where the heads see these.
     """
 
     def __init__(
@@ -41,9 +43,10 @@ class LookInputs:
         *,
         kind: str,
         device: torch.device,
+        lengths: NDArray[np.float32] | None = None,
     ) -> None:
         self._V, self._memories, self._domains = V, memories, domains
-        self._kind, self._device = kind, device
+        self._kind, self._device, self._lengths = kind, device, lengths
         self._places = self._nearest(normals) if kind in NEED_A_BANK else None
 
     def __call__(self, rows: NDArray[np.int64], looks: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
@@ -55,7 +58,10 @@ class LookInputs:
         for code in np.unique(codes).tolist():
             mine = np.flatnonzero(codes == code)
             some = None if places is None else places[mine].long().to(self._device)
-            parts.append(head_inputs(values[mine, :-2], self._memories[code], self._kind, some))
+            far = None
+            if self._lengths is not None:
+                far = torch.from_numpy(self._lengths[rows[mine], looks[mine]]).to(self._device)
+            parts.append(head_inputs(values[mine, :-2], self._memories[code], self._kind, some, far))
             order.append(mine)
         back = np.argsort(np.concatenate(order), kind="stable")
         return torch.cat(parts)[back], values[:, -1]
