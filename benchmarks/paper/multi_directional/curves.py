@@ -25,7 +25,7 @@ Curve = list[list[float]]
 NORMALS = 3000
 VARIANTS: dict[str, dict[str, Any]] = {
     "as is": {},
-    "outer learning rate 1e-4": {"outer_lr": 1e-4},
+    "outer learning rate 1e-3": {"outer_lr": 1e-3},
     "all normals in every inner loop": {"domain_share": 1.0},
     "λ_rec = 10": {"reconstruction_weight": 10.0},
 }

@@ -53,7 +53,7 @@ def cic_ids2017(options: argparse.Namespace) -> str:
     pass for detection.
     """
     common = "common" in options.data.name
-    ignored = ("Attack Type", "Label", "source") if common else ("Attack Type",)
+    ignored = ("source",) if common else ("Attack Type",)
     table = read_table(options.data, ColumnRoles(kind="family", normal=("BENIGN",), ignore=ignored))
     kinds = CIC_KINDS_OF_BOTH_SAMPLES if common else CIC_KINDS
     splits = partial(

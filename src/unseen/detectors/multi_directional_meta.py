@@ -230,7 +230,7 @@ class MultiDirectionalMeta(BaseDetector):
         batch_size: int = 256,
         outer_batch_size: int = 128,
         lr: float = 1e-3,
-        outer_lr: float = 1e-3,
+        outer_lr: float = 1e-4,
         weight_decay: float = 1e-4,
         reconstruction_weight: float = 1.0,
         margin: float = 0.05,
