@@ -6,6 +6,7 @@ by scikit-learn and kept as arrays, which can be saved and walked for many rows 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -144,7 +145,11 @@ def grow_forest(
         max_depth=MAX_DEPTH,
         random_state=seed,
         n_jobs=n_jobs,
-    ).fit(X.astype(np.float32), y, sample_weight=weights)
+    )
+    with warnings.catch_warnings():
+        # Where a process has no warning filter scikit-learn takes its own threads for somebody else's.
+        warnings.filterwarnings("ignore", message=r".*sklearn\.utils\.parallel", category=UserWarning)
+        trees.fit(X.astype(np.float32), y, sample_weight=weights)
     grown = [estimator.tree_ for estimator in trees.estimators_]
     roots = np.cumsum([0, *(tree.node_count for tree in grown[:-1])]).astype(np.int64)
     features, cuts, children, shares = [], [], [], []

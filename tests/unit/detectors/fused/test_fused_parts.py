@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 
@@ -130,3 +132,12 @@ def test_cues_change_only_where_others_are_clearly_better():
     assert choose_cues([bad], residual=False) in ("near", "neighbours")
     assert choose_cues([], residual=False) == "all"
     assert choose_cues([], residual=True) == "residual"
+
+
+def test_growing_trees_warns_of_nothing_in_a_process_without_warning_filters():
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(40, 3)), np.repeat([0, 1], 20)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.resetwarnings()
+        grow_forest(X, y, np.ones(40), n_trees=2, max_features=0.5, seed=0, n_jobs=1)
+    assert caught == []
