@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "paper"))
 from document import markdown
 
 _PEAK = "peak-megabytes"
@@ -59,5 +60,4 @@ def _measure(data: Path, name: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "paper"))
     _measure(Path(sys.argv[1]), sys.argv[2])
