@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.detectors.fused.blocks import column_blocks
 from unseen.detectors.fused.choice import (
     RESIDUAL_WEIGHTS,
     WEIGHTS,
@@ -18,15 +19,19 @@ from unseen.detectors.fused.choice import (
     reach_of,
     weights_of,
 )
+from unseen.detectors.fused.cue_choice import choose_domain_weights
 from unseen.detectors.fused.evidence import (
     LabelledRows,
     evidence_of,
     learn_labels,
     log_odds_location,
 )
-from unseen.detectors.fused.mode import Mode
+from unseen.detectors.fused.left_out import LeftOutScores, join_scores, no_scores
+from unseen.detectors.fused.mode import Mode, raised_by
 from unseen.detectors.fused.novelty import (
+    Blocks,
     NormalModel,
+    cue_names,
     cue_values,
     fit_normals,
     fresh_neighbours,
@@ -56,6 +61,8 @@ class TrainingRows:
         Kind of each anomaly.
     groups : int64 array of shape (n_normals,)
         Normals of one group are never split.
+    unviewed_normals, unviewed_anomalies : float array of shape (n_rows, n_features)
+        The same rows as they are before the view, if it is the detector's own; else as ``normals``.
     """
 
     normals: FloatArray
@@ -64,6 +71,8 @@ class TrainingRows:
     anomaly_domains: StrArray
     kinds: StrArray
     groups: NDArray[np.int64]
+    unviewed_normals: FloatArray
+    unviewed_anomalies: FloatArray
 
     @property
     def by_domain(self) -> bool:
@@ -119,11 +128,14 @@ class FittedMode:
         The chosen set of cues.
     strengths : Strengths
         What labels may say.
+    left_out : LeftOutScores
+        Scores of the normals by fits without their domain.
     """
 
     mode: Mode
     cues: str
     strengths: Strengths
+    left_out: LeftOutScores
 
 
 def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool) -> FittedMode:
@@ -145,12 +157,18 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
     FittedMode
     """
     spread = own_spread(rows.normals, options.n_neighbours)
-    rounds = _rounds(rows, spread, options)
+    blocks = _blocks(rows)
+    rounds = _rounds(rows, spread, blocks, options)
     judged = rounds if rows.by_domain else rounds[:1]  # without domains every round has all rows of a kind
-    left_out = [item for found in judged for item in _kinds_left_out(rows, found, options)]
-    cues = choose_cues(left_out, residual=residual)
-    weights = weights_of((RESIDUAL_WEIGHTS if residual else WEIGHTS)[cues])
-    normals = fit_normals(rows.normals, spread, options.n_neighbours)
+    by_round = [_kinds_left_out(rows, found, options) for found in judged]
+    left_out = [item for items in by_round for item in items]
+    names = cue_names(0 if blocks is None else int(blocks.codes.max()) + 1)
+    if blocks is None:
+        cues = choose_cues(left_out, residual=residual)
+        weights = weights_of((RESIDUAL_WEIGHTS if residual else WEIGHTS)[cues], names)
+    else:
+        cues, weights = choose_domain_weights(left_out, names, residual=residual)
+    normals = fit_normals(rows.normals, spread, options.n_neighbours, blocks)
     placed_normals, scales = _placed_normals(rows, normals, rounds)
     novelty = placed_normals @ weights
     strengths = choose_strengths(
@@ -178,7 +196,30 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
         odds_centre=odds_centre,
         odds_spread=odds_spread,
     )
-    return FittedMode(mode, cues, strengths)
+    scores = no_scores()
+    if rows.by_domain and rounds:
+        scores = join_scores(
+            [_left_out_scores(mode, rows, *pair, options) for pair in zip(rounds, by_round, strict=True)]
+        )
+    return FittedMode(mode, cues, strengths, scores)
+
+
+def _left_out_scores(
+    mode: Mode, rows: TrainingRows, found: _Round, items: list[LeftOut], options: Options
+) -> LeftOutScores:
+    """Scores of a round's normals; what labels add is the mean over the kinds left out there."""
+    held, at = _thinned_held(found, options)
+    scores = mode.scales.place(found.values[at]) @ mode.weights / mode.unit
+    for item in items if mode.labelled is not None else []:
+        scores = scores + raised_by(mode, item.local[~item.y], item.log_odds[~item.y]) / len(items)
+    return LeftOutScores(scores, rows.normal_domains[held])
+
+
+def _thinned_held(found: _Round, options: Options) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the round that are judged, by their numbers among all rows and among the round's."""
+    every = np.flatnonzero(found.held)
+    held = _thinned(every, _ROUND_NORMALS, options.seed)
+    return held, np.searchsorted(every, held)
 
 
 def _normal_evidence(left_out: list[LeftOut]) -> tuple[float, float, float]:
@@ -190,7 +231,16 @@ def _normal_evidence(left_out: list[LeftOut]) -> tuple[float, float, float]:
     return *log_odds_location(np.concatenate([item.log_odds[~item.y] for item in told])), floor
 
 
-def _rounds(rows: TrainingRows, spread: NDArray[np.float64], options: Options) -> list[_Round]:
+def _blocks(rows: TrainingRows) -> Blocks | None:
+    """Blocks of columns, where whole domains left out can tell which of them serve."""
+    if not rows.by_domain:
+        return None
+    return Blocks(column_blocks(rows.unviewed_normals, rows.normal_domains), rows.unviewed_normals)
+
+
+def _rounds(
+    rows: TrainingRows, spread: NDArray[np.float64], blocks: Blocks | None, options: Options
+) -> list[_Round]:
     """Leave out a third of the domains (groups, rows) in turn."""
     keys = rows.normal_domains if rows.by_domain else rows.groups
     names, codes = np.unique(keys, return_inverse=True)
@@ -204,9 +254,10 @@ def _rounds(rows: TrainingRows, spread: NDArray[np.float64], options: Options) -
         held = fold == number
         if not held.any() or held.all():
             continue
-        normals = fit_normals(rows.normals[~held], spread[~held], options.n_neighbours)
+        own_blocks = None if blocks is None else blocks.take(~held)
+        normals = fit_normals(rows.normals[~held], spread[~held], options.n_neighbours, own_blocks)
         neighbours = nearest_normals(normals, rows.normals[held], None)
-        values = cue_values(normals, rows.normals[held], neighbours)
+        values = cue_values(normals, rows.normals[held], neighbours, None, rows.unviewed_normals[held])
         found.append(_Round(held, normals, values, neighbours[0][:, 0], fit_scales(values)))
     return found
 
@@ -232,11 +283,12 @@ def _one_left_out(
     taught: NDArray[np.bool_],
     options: Options,
 ) -> LeftOut:
-    held = _thinned(np.flatnonzero(found.held), _ROUND_NORMALS, options.seed)
-    at = np.searchsorted(np.flatnonzero(found.held), held)
+    held, at = _thinned_held(found, options)
     V = np.concatenate([rows.normals[held], rows.anomalies[judged]])
     neighbours = nearest_normals(found.normals, rows.anomalies[judged], None)
-    values = cue_values(found.normals, rows.anomalies[judged], neighbours)
+    values = cue_values(
+        found.normals, rows.anomalies[judged], neighbours, None, rows.unviewed_anomalies[judged]
+    )
     placed = found.scales.place(np.concatenate([found.values[at], values]))
     nearest = np.concatenate([found.nearest[at], neighbours[0][:, 0]])
     y = np.arange(len(V)) >= len(held)
@@ -245,7 +297,8 @@ def _one_left_out(
         labelled = _learn_in_round(rows, found, taught, options)
         evidence = evidence_of(labelled, V, placed, nearest, found.normals.usual)
         local, log_odds = evidence.local, evidence.log_odds()
-    return LeftOut(kind, y, placed, local, log_odds)
+    domains = np.concatenate([rows.normal_domains[held], rows.anomaly_domains[judged]])
+    return LeftOut(kind, y, placed, local, log_odds, domains)
 
 
 def _learn_in_round(
@@ -260,9 +313,10 @@ def _learn_in_round(
     anomalies, domains = rows.anomalies[taught], rows.anomaly_domains[taught]
     nowhere = np.full(len(anomalies), -1)
     own = fresh_neighbours(found.normals, anomalies, domains, bank_domains, nowhere)
+    unviewed = rows.unviewed_normals[stayed[chosen]], rows.unviewed_anomalies[taught]
     return learn_labels(
-        (normals, found.scales.place(cue_values(found.normals, normals, fresh))),
-        (anomalies, found.scales.place(cue_values(found.normals, anomalies, own))),
+        (normals, found.scales.place(cue_values(found.normals, normals, fresh, None, unviewed[0]))),
+        (anomalies, found.scales.place(cue_values(found.normals, anomalies, own, None, unviewed[1]))),
         rows.kinds[taught],
         n_trees=min(_ROUND_TREES, options.n_trees),
         seed=options.seed,
@@ -274,12 +328,12 @@ def _placed_normals(
     rows: TrainingRows, normals: NormalModel, rounds: list[_Round]
 ) -> tuple[NDArray[np.float64], CueScales]:
     """Cues of all normals from fits without them, placed by their own round; and the pooled scales."""
-    values = np.empty((len(rows.normals), rounds[0].values.shape[1] if rounds else 5))
+    values = np.empty((len(rows.normals), len(cue_names(len(normals.of_blocks)))))
     placed = np.empty_like(values)
     if not rounds:
         own = np.arange(len(rows.normals))
         fresh = fresh_neighbours(normals, rows.normals, rows.normal_domains, rows.normal_domains, own)
-        values = cue_values(normals, rows.normals, fresh)
+        values = cue_values(normals, rows.normals, fresh, None, rows.unviewed_normals)
         scales = fit_scales(values)
         return scales.place(values), scales
     for found in rounds:
@@ -303,14 +357,15 @@ def _learn(
         for found in rounds:
             here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held]) & ~done
             if here.any():
-                V = rows.anomalies[here]
-                placed[here] = found.scales.place(
-                    cue_values(found.normals, V, nearest_normals(found.normals, V, None))
-                )
+                V, unviewed = rows.anomalies[here], rows.unviewed_anomalies[here]
+                neighbours = nearest_normals(found.normals, V, None)
+                values = cue_values(found.normals, V, neighbours, None, unviewed)
+                placed[here] = found.scales.place(values)
                 done |= here
     if not done.all():
-        V = rows.anomalies[~done]
-        placed[~done] = scales.place(cue_values(normals, V, nearest_normals(normals, V, None)))
+        V, unviewed = rows.anomalies[~done], rows.unviewed_anomalies[~done]
+        neighbours = nearest_normals(normals, V, None)
+        placed[~done] = scales.place(cue_values(normals, V, neighbours, None, unviewed))
     chosen = _thinned(np.arange(len(rows.normals)), 10_000, options.seed)
     return learn_labels(
         (rows.normals[chosen], placed_normals[chosen]),
