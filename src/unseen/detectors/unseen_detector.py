@@ -236,6 +236,7 @@ class UnseenDetector(BaseDetector):
                 normal_scores=found.normal_scores,
                 threshold=found.threshold,
                 guaranteed_false_alarm_rate=found.guaranteed_false_alarm_rate,
+                n_domains=found.n_domains,
             )
 
     # ------------------------------------------------------------------ score

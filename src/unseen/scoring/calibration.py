@@ -50,6 +50,8 @@ class Calibration:
         How many anomalies the probabilities rest on (a whole number).
     centre, scale, intercept, slope : float
         The logistic curve, see :class:`unseen.scoring.logistic.LogisticCurve`.
+    n_domains : float
+        How many whole domains calibrate (a whole number); 0 where single rows do.
     """
 
     normal_scores: NDArray[np.float64]
@@ -63,6 +65,7 @@ class Calibration:
     scale: float
     intercept: float
     slope: float
+    n_domains: float = 0.0
 
     @classmethod
     def from_scores(
@@ -108,8 +111,10 @@ class Calibration:
             names = np.asarray(domains)[labels == NORMAL]
             normal_scores = balanced_over_domains(values[labels == NORMAL], names)
         threshold, guaranteed = false_alarm_threshold(normal_scores, false_alarm_rate)
+        n_domains = 0
         if domains is not None:
-            guaranteed = guaranteed_on_new_domains(len(np.unique(names)), guaranteed)
+            n_domains = len(np.unique(names))
+            guaranteed = guaranteed_on_new_domains(n_domains, guaranteed)
         if len(anomaly_scores):
             pool = np.concatenate([normal_scores, anomaly_scores])
             curve = fit_logistic(pool, np.arange(len(pool)) >= len(normal_scores))
@@ -129,6 +134,7 @@ class Calibration:
             scale=curve.scale,
             intercept=curve.intercept,
             slope=curve.slope,
+            n_domains=float(n_domains),
         )
 
     @property

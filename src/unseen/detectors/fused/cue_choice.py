@@ -31,11 +31,19 @@ from unseen.detectors.fused.novelty import CUES
 from unseen.types import StrArray
 
 BLOCK_SHARES = (0.5, 1.0, 3.0)
-"""What the cue of a block may weigh, against all others together."""
+"""What the columns of a block may weigh in rows as they are, against all other cues together."""
+
+RESIDUAL_BLOCK_SHARES = (0.25, 0.5)
+"""The same in rows seen from references, which say most of it already."""
 
 
 def candidate_weights(names: Sequence[str], *, residual: bool) -> dict[str, dict[str, float]]:
     """Return the sets of cues to choose from; the first is the usual one.
+
+    Rows as they are: neighbours, since covariances differ between domains, then the other sets of
+    ``WEIGHTS``. Residuals: the nearest residuals of other domains and the length of the residual, over all
+    columns and, with the same weight, over each block. Each of these comes with the columns of one block
+    beside it, too.
 
     Parameters
     ----------
@@ -47,22 +55,23 @@ def candidate_weights(names: Sequence[str], *, residual: bool) -> dict[str, dict
     Returns
     -------
     dict of str to dict of str to float
-        Sets as they are without blocks, with the lengths of the blocks instead of the one over all columns
-        (of residuals), and each with the columns of one block beside them.
+        Name of each set and its weights, which need not sum to 1.
     """
-    sets: dict[str, dict[str, float]] = {
-        name: dict(named) for name, named in (RESIDUAL_WEIGHTS if residual else WEIGHTS).items()
+    of_blocks = names[len(CUES) :]
+    lengths = [name for name in of_blocks if name.startswith("length")]
+    if residual:
+        usual = dict(RESIDUAL_WEIGHTS["residual"])
+        if len(lengths) > 1:
+            usual |= dict.fromkeys(lengths, 2.0 / len(lengths))
+        sets = {"residual": usual}
+    else:
+        sets = {name: dict(WEIGHTS[name]) for name in ("near", *(n for n in WEIGHTS if n != "near"))}
+    with_block = {
+        f"{name}, {block} times {share:g}": {**named, block: share * sum(named.values())}
+        for block in (name for name in of_blocks if name.startswith("columns"))
+        for name, named in sets.items()
+        for share in (RESIDUAL_BLOCK_SHARES if residual else BLOCK_SHARES)
     }
-    lengths = [name for name in names[len(CUES) :] if name.startswith("length")]
-    if residual and len(lengths) > 1:
-        each = dict.fromkeys(lengths, 2.0 / len(lengths))
-        sets["lengths of blocks"] = each
-        sets["neighbours and lengths of blocks"] = {"neighbours": 1.0, **each}
-    with_block = {}
-    for block in (name for name in names[len(CUES) :] if name.startswith("columns")):
-        for name, named in sets.items():
-            for share in BLOCK_SHARES:
-                with_block[f"{name}, {block} times {share:g}"] = {**named, block: share * sum(named.values())}
     return {**sets, **with_block}
 
 

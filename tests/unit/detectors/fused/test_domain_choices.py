@@ -86,7 +86,7 @@ def test_a_block_joins_where_it_helps_kinds_in_many_domains():
 
 def test_a_gain_in_a_single_domain_decides_nothing():
     rounds = [left_out("a", DOMAINS[:1], 3.0, 0), left_out("b", DOMAINS[:1], 3.0, 1)]
-    assert choose_domain_weights(rounds, cue_names(2), residual=False)[0] == "all"
+    assert choose_domain_weights(rounds, cue_names(2), residual=False)[0] == "near"
     assert choose_domain_weights([], cue_names(2), residual=True)[0] == "residual"
 
 
@@ -107,9 +107,15 @@ def test_the_error_of_a_gain_by_hand():
     assert error == pytest.approx(np.sqrt(2 * 2 * 0.05**2))
 
 
-def test_lengths_of_blocks_need_residuals():
-    assert not any("lengths" in name for name in candidate_weights(cue_names(2), residual=False))
-    assert any("lengths" in name for name in candidate_weights(cue_names(2), residual=True))
+def test_lengths_of_blocks_weigh_as_much_as_the_other_cues_of_residuals():
+    usual = next(iter(candidate_weights(cue_names(2), residual=True).values()))
+    assert usual == {"neighbours": 1.0, "length": 1.0, "length 1": 1.0, "length 2": 1.0}
+    assert next(iter(candidate_weights(cue_names(1), residual=True).values())) == {
+        "neighbours": 1.0,
+        "length": 1.0,
+    }
+    plain = candidate_weights(cue_names(2), residual=False)
+    assert not any("length" in cue for named in plain.values() for cue in named)
 
 
 @pytest.fixture(scope="module")
