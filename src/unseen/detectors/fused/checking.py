@@ -75,6 +75,8 @@ def _check_labelled(labelled: LabelledRows, n_features: int) -> None:
     if labelled.centre.shape != (n_features,):
         raise ValueError("the labelled rows have another number of features")
     _check_forest(labelled.forest, n_features + len(CUES))
+    if labelled.boosted is not None:
+        labelled.boosted.check(n_features + len(CUES))
 
 
 def _check_forest(forest: Forest, n_inputs: int) -> None:

@@ -3,7 +3,8 @@
 ::
 
     novelty(x) = Σ_c w_c z_c(x) / Σ_c w_c
-    score(x)   = ( novelty(x) + a · t · [local(x) − f]₊ + b · wide(x) ) / u
+    score(x)   = ( novelty(x) + b · log(1 + exp(likeness(x) − c)) ) / u                     without domains
+    score(x)   = ( novelty(x) + a · t · [local(x) − f]₊ + b · wide(x) ) / u                  with domains
 
 z_c are the cues on the scale of held-back normals, f is what 99 % of them do not exceed in local, t the
 distance from the median to the 99.5 % quantile of their novelty, u that to the 99 % quantile. With a = b = 0
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.fused.evidence import Evidence, LabelledRows, evidence_of, tree_features
+from unseen.detectors.fused.likeness import raised_by_likeness
 from unseen.detectors.fused.novelty import (
     CUES,
     Distances,
@@ -58,6 +60,9 @@ class Mode:
         u.
     odds_centre, odds_spread : float
         Where the normals' log-odds lie.
+    likeness_strength, likeness_level : float
+        What likeness to labelled anomalies adds, and above which level; see
+        :mod:`unseen.detectors.fused.likeness`.
     """
 
     view: str
@@ -72,6 +77,8 @@ class Mode:
     unit: float
     odds_centre: float
     odds_spread: float
+    likeness_strength: float
+    likeness_level: float
 
 
 @dataclass(frozen=True)
@@ -142,6 +149,9 @@ def raised_by(mode: Mode, evidence: Evidence) -> NDArray[np.float64]:
     added = mode.local_strength * mode.reach * np.maximum(evidence.local - mode.floor, 0.0)
     if mode.wide_strength:
         added = added + mode.wide_strength * evidence.wide(mode.odds_centre, mode.odds_spread)
+    if mode.likeness_strength:
+        more = raised_by_likeness(evidence.likeness, mode.likeness_level, mode.likeness_strength)
+        added = added + more
     return np.asarray(added / mode.unit)
 
 

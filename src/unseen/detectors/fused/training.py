@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,21 @@ from unseen.detectors.fused.choice import (
     reach_of,
     weights_of,
 )
+from unseen.detectors.fused.drift import (
+    N_DRIFTED,
+    fresh_share,
+    random_parts,
+    regions,
+    stand_in_kinds,
+)
 from unseen.detectors.fused.evidence import (
+    Evidence,
     LabelledRows,
     evidence_of,
     learn_labels,
     log_odds_location,
 )
+from unseen.detectors.fused.likeness import JudgedLikeness, LikenessRule, choose_likeness
 from unseen.detectors.fused.mode import Mode
 from unseen.detectors.fused.novelty import (
     NormalModel,
@@ -40,6 +49,8 @@ N_FOLDS = 3
 LEAST_NORMALS = 12
 _ROUND_NORMALS = 3_000
 _ROUND_TREES = 30
+
+TaughtNormals = tuple[FloatArray, NDArray[np.float64], StrArray]
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,7 @@ class _Round:
     values: NDArray[np.float64]
     nearest: NDArray[np.float64]
     scales: CueScales
+    drifted: bool
 
 
 @dataclass(frozen=True)
@@ -118,12 +130,15 @@ class FittedMode:
     cues : str
         The chosen set of cues.
     strengths : Strengths
-        What labels may say.
+        What labels may say, where domains are named.
+    likeness : LikenessRule or None
+        What labels may say, where none are; None without labelled anomalies.
     """
 
     mode: Mode
     cues: str
     strengths: Strengths
+    likeness: LikenessRule | None
 
 
 def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool) -> FittedMode:
@@ -147,7 +162,8 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
     spread = own_spread(rows.normals, options.n_neighbours)
     rounds = _rounds(rows, spread, options)
     judged = rounds if rows.by_domain else rounds[:1]  # without domains every round has all rows of a kind
-    left_out = [item for found in judged for item in _kinds_left_out(rows, found, options)]
+    told = options if rows.by_domain else replace(options, labels="ignore")  # likeness is judged apart
+    left_out = [item for found in judged for item in _kinds_left_out(rows, found, told)]
     cues = choose_cues(left_out, residual=residual)
     weights = weights_of((RESIDUAL_WEIGHTS if residual else WEIGHTS)[cues])
     normals = fit_normals(rows.normals, spread, options.n_neighbours)
@@ -158,8 +174,11 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
         weights,
         wide_allowed=rows.by_domain,
     )
-    labelled = None
-    wanted = strengths.local or strengths.wide
+    labelled, rule = None, None
+    wanted = bool(strengths.local or strengths.wide)
+    if options.labels == "guarded" and len(rows.anomalies) and not rows.by_domain:
+        rule = choose_likeness(_judged_likeness(rows, rounds, spread, options), weights)
+        wanted = rule.strength > 0
     if options.labels == "guarded" and len(rows.anomalies) and wanted:
         labelled = _learn(rows, normals, scales, rounds, placed_normals, options)
     odds_centre, odds_spread, floor = _normal_evidence(left_out)
@@ -170,15 +189,55 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
         scales=scales,
         weights=weights,
         labelled=labelled,
-        local_strength=strengths.local if labelled is not None else 0.0,
-        wide_strength=strengths.wide if labelled is not None else 0.0,
+        local_strength=strengths.local if labelled is not None and rule is None else 0.0,
+        wide_strength=strengths.wide if labelled is not None and rule is None else 0.0,
+        likeness_strength=0.0 if rule is None else rule.strength,
+        likeness_level=0.0 if rule is None else rule.level,
         floor=floor,
         reach=max(reach_of(novelty), 1e-3),
         unit=max(unit, 1e-3),
         odds_centre=odds_centre,
         odds_spread=odds_spread,
     )
-    return FittedMode(mode, cues, strengths)
+    return FittedMode(mode, cues, strengths, rule)
+
+
+def _judged_likeness(
+    rows: TrainingRows, rounds: list[_Round], spread: NDArray[np.float64], options: Options
+) -> list[JudgedLikeness]:
+    """Leave out kinds (or groups), parts and nothing, with and without a region of the normals."""
+    sorts = {"kind": rows.kinds}
+    if len(np.unique(rows.kinds)) < 2:
+        sorts = {"group": stand_in_kinds(rows.anomalies, options.seed)}
+    none = np.zeros(len(rows.kinds), dtype=np.bool_)
+    judged = []
+    for found in rounds[:1] + _drifted_rounds(rows, spread, options):
+        here = sorts if found.drifted else {**sorts, "part": random_parts(rows.kinds, options.seed)}
+        asked = [
+            (sort, str(name), names == name) for sort, names in here.items() for name in np.unique(names)
+        ]
+        normals = _normals_of_round(rows, found, options)
+        for sort, name, mine in [("nothing", "", none), *asked]:
+            if not mine.all():
+                y, placed, evidence = _asked(rows, found, mine, ~mine, options, normals)
+                assert evidence is not None
+                judged.append(
+                    JudgedLikeness(sort, name, found.drifted, y, placed, evidence.likeness, rows.kinds[mine])
+                )
+    return judged
+
+
+def _drifted_rounds(rows: TrainingRows, spread: NDArray[np.float64], options: Options) -> list[_Round]:
+    """Leave out a region of the normals in turn, and a few others that show the scales of the cues."""
+    if len(rows.normals) < LEAST_NORMALS:
+        return []
+    part, fresh = regions(rows.normals, options.seed), fresh_share(len(rows.normals), options.seed)
+    found = []
+    for number in range(N_DRIFTED):
+        held = (part == number) | fresh
+        if (part == number).any() and (fresh & (part != number)).any() and (~held).sum() > 1:
+            found.append(_left_out(rows, held, fresh & (part != number), spread, options))
+    return found
 
 
 def _normal_evidence(left_out: list[LeftOut]) -> tuple[float, float, float]:
@@ -204,11 +263,23 @@ def _rounds(rows: TrainingRows, spread: NDArray[np.float64], options: Options) -
         held = fold == number
         if not held.any() or held.all():
             continue
-        normals = fit_normals(rows.normals[~held], spread[~held], options.n_neighbours)
-        neighbours = nearest_normals(normals, rows.normals[held], None)
-        values = cue_values(normals, rows.normals[held], neighbours)
-        found.append(_Round(held, normals, values, neighbours[0][:, 0], fit_scales(values)))
+        found.append(_left_out(rows, held, held, spread, options))
     return found
+
+
+def _left_out(
+    rows: TrainingRows,
+    held: NDArray[np.bool_],
+    usual: NDArray[np.bool_],
+    spread: NDArray[np.float64],
+    options: Options,
+) -> _Round:
+    """Fit without some normals; the scales of the cues are those of the usual ones among them."""
+    normals = fit_normals(rows.normals[~held], spread[~held], options.n_neighbours)
+    neighbours = nearest_normals(normals, rows.normals[held], None)
+    values = cue_values(normals, rows.normals[held], neighbours)
+    scales = fit_scales(values[usual[held]])
+    return _Round(held, normals, values, neighbours[0][:, 0], scales, not usual[held].all())
 
 
 def _kinds_left_out(rows: TrainingRows, found: _Round, options: Options) -> list[LeftOut]:
@@ -232,6 +303,21 @@ def _one_left_out(
     taught: NDArray[np.bool_],
     options: Options,
 ) -> LeftOut:
+    y, placed, evidence = _asked(rows, found, judged, taught, options)
+    if evidence is None:
+        return LeftOut(kind, y, placed, np.zeros(len(y)), np.zeros(len(y)))
+    return LeftOut(kind, y, placed, evidence.local, evidence.log_odds())
+
+
+def _asked(
+    rows: TrainingRows,
+    found: _Round,
+    judged: NDArray[np.bool_],
+    taught: NDArray[np.bool_],
+    options: Options,
+    taught_normals: TaughtNormals | None = None,
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], Evidence | None]:
+    """Held-back normals and judged anomalies: which are which, their cues, and what the taught ones say."""
     held = _thinned(np.flatnonzero(found.held), _ROUND_NORMALS, options.seed)
     at = np.searchsorted(np.flatnonzero(found.held), held)
     V = np.concatenate([rows.normals[held], rows.anomalies[judged]])
@@ -240,33 +326,42 @@ def _one_left_out(
     placed = found.scales.place(np.concatenate([found.values[at], values]))
     nearest = np.concatenate([found.nearest[at], neighbours[0][:, 0]])
     y = np.arange(len(V)) >= len(held)
-    local, log_odds = np.zeros(len(V)), np.zeros(len(V))
-    if taught.any() and options.labels == "guarded":
-        labelled = _learn_in_round(rows, found, taught, options)
-        evidence = evidence_of(labelled, V, placed, nearest, found.normals.usual)
-        local, log_odds = evidence.local, evidence.log_odds()
-    return LeftOut(kind, y, placed, local, log_odds)
+    if not taught.any() or options.labels != "guarded":
+        return y, placed, None
+    labelled = _learn_in_round(rows, found, taught, options, taught_normals)
+    return y, placed, evidence_of(labelled, V, placed, nearest, found.normals.usual)
 
 
-def _learn_in_round(
-    rows: TrainingRows, found: _Round, taught: NDArray[np.bool_], options: Options
-) -> LabelledRows:
-    """Grow a few trees on the rows that stayed, with cues as if they were new."""
+def _normals_of_round(rows: TrainingRows, found: _Round, options: Options) -> TaughtNormals:
+    """Some of the normals that stayed, with cues as if they were new, and the domains of all that stayed."""
     stayed = np.flatnonzero(~found.held)
     chosen = _thinned(np.arange(len(stayed)), _ROUND_NORMALS, options.seed)
     bank_domains = rows.normal_domains[stayed]
     normals = rows.normals[stayed[chosen]]
     fresh = fresh_neighbours(found.normals, normals, bank_domains[chosen], bank_domains, chosen)
+    return normals, found.scales.place(cue_values(found.normals, normals, fresh)), bank_domains
+
+
+def _learn_in_round(
+    rows: TrainingRows,
+    found: _Round,
+    taught: NDArray[np.bool_],
+    options: Options,
+    taught_normals: TaughtNormals | None = None,
+) -> LabelledRows:
+    """Grow a few trees on the rows that stayed, with cues as if they were new."""
+    normals, placed, bank_domains = taught_normals or _normals_of_round(rows, found, options)
     anomalies, domains = rows.anomalies[taught], rows.anomaly_domains[taught]
     nowhere = np.full(len(anomalies), -1)
     own = fresh_neighbours(found.normals, anomalies, domains, bank_domains, nowhere)
     return learn_labels(
-        (normals, found.scales.place(cue_values(found.normals, normals, fresh))),
+        (normals, placed),
         (anomalies, found.scales.place(cue_values(found.normals, anomalies, own))),
         rows.kinds[taught],
         n_trees=min(_ROUND_TREES, options.n_trees),
         seed=options.seed,
         n_jobs=options.n_jobs,
+        boosted=not rows.by_domain,
     )
 
 
@@ -319,6 +414,7 @@ def _learn(
         n_trees=options.n_trees,
         seed=options.seed,
         n_jobs=options.n_jobs,
+        boosted=not rows.by_domain,
     )
 
 
