@@ -347,12 +347,17 @@ def _training_rows(V: FloatArray, labels: Labels, unviewed: FloatArray | None = 
 
 
 def _choices(fitted: FittedMode) -> dict[str, str | float | list[float] | list[str]]:
-    strengths = fitted.strengths
-    return {
+    judged = fitted.likeness or fitted.strengths
+    chosen: dict[str, str | float | list[float] | list[str]] = {
         "cues": fitted.cues,
-        "local": strengths.local,
-        "wide": strengths.wide,
-        "kinds": list(strengths.kinds),
-        "novelty": [float(value) for value in strengths.novelty],
-        "fused": [float(value) for value in strengths.fused],
+        "kinds": list(judged.kinds),
+        "novelty": [float(value) for value in judged.novelty],
+        "fused": [float(value) for value in judged.fused],
+    }
+    if fitted.likeness is None:
+        return chosen | {"local": fitted.strengths.local, "wide": fitted.strengths.wide}
+    return chosen | {
+        "likeness": fitted.likeness.name,
+        "strength": fitted.likeness.strength,
+        "level": fitted.likeness.level,
     }

@@ -88,6 +88,8 @@ def _check_labelled(labelled: LabelledRows, n_features: int, n_cues: int) -> Non
     if labelled.centre.shape != (n_features,):
         raise ValueError("the labelled rows have another number of features")
     _check_forest(labelled.forest, n_features + n_cues)
+    if labelled.boosted is not None:
+        labelled.boosted.check(n_features + n_cues)
 
 
 def _check_forest(forest: Forest, n_inputs: int) -> None:

@@ -3,7 +3,8 @@
 ::
 
     novelty(x) = Σ_c w_c z_c(x) / Σ_c w_c
-    score(x)   = ( novelty(x) + a · t · [local(x) − f]₊ + b · wide(x) ) / u
+    score(x)   = ( novelty(x) + b · log(1 + exp(likeness(x) − c)) ) / u                     without domains
+    score(x)   = ( novelty(x) + a · t · [local(x) − f]₊ + b · wide(x) ) / u                  with domains
 
 z_c are the cues on the scale of held-back normals, f is what 99 % of them do not exceed in local, t the
 distance from the median to the 99.5 % quantile of their novelty, u that to the 99 % quantile. With a = b = 0
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.fused.evidence import Evidence, LabelledRows, evidence_of, tree_features
+from unseen.detectors.fused.likeness import raised_by_likeness
 from unseen.detectors.fused.novelty import (
     CUES,
     Distances,
@@ -59,6 +61,9 @@ class Mode:
         u.
     odds_centre, odds_spread : float
         Where the normals' log-odds lie.
+    likeness_strength, likeness_level : float
+        What likeness to labelled anomalies adds, and above which level; see
+        :mod:`unseen.detectors.fused.likeness`.
     """
 
     view: str
@@ -73,6 +78,8 @@ class Mode:
     unit: float
     odds_centre: float
     odds_spread: float
+    likeness_strength: float
+    likeness_level: float
 
     @property
     def cues(self) -> tuple[str, ...]:
@@ -136,11 +143,16 @@ def score_parts(
     if mode.labelled is None:
         return Parts(placed, novelty, np.zeros(len(V)), neighbours, None)
     evidence = evidence_of(mode.labelled, V, placed, neighbours[0][:, 0], mode.normals.usual)
-    raised = raised_by(mode, evidence.local, evidence.log_odds())
+    raised = raised_by(mode, evidence.local, evidence.log_odds(), evidence.likeness)
     return Parts(placed, novelty, raised, neighbours, evidence)
 
 
-def raised_by(mode: Mode, local: NDArray[np.float64], log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+def raised_by(
+    mode: Mode,
+    local: NDArray[np.float64],
+    log_odds: NDArray[np.float64],
+    likeness: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
     """Return what the evidence adds to the scores, shape (n_rows,), never negative.
 
     Parameters
@@ -149,10 +161,14 @@ def raised_by(mode: Mode, local: NDArray[np.float64], log_odds: NDArray[np.float
         Strengths and units.
     local, log_odds : float64 array of shape (n_rows,)
         What labels say about the rows.
+    likeness : float64 array of shape (n_rows,) or None
+        Likewise; None where domains are named, since there it says nothing.
     """
     added = mode.local_strength * mode.reach * np.maximum(local - mode.floor, 0.0)
     if mode.wide_strength:
         added = added + mode.wide_strength * np.logaddexp(0, (log_odds - mode.odds_centre) / mode.odds_spread)
+    if mode.likeness_strength and likeness is not None:
+        added = added + raised_by_likeness(likeness, mode.likeness_level, mode.likeness_strength)
     return np.asarray(added / mode.unit)
 
 
