@@ -15,7 +15,7 @@ from unseen.persistence import load, save
 
 from .conftest import QUICK, SHARED, Pictures, draw
 
-GRADIENTS = ("cues", "deviation", "uncertainty", "segmentation", "input")
+GRADIENTS = ("fused", "cues", "deviation", "uncertainty", "segmentation", "input")
 
 
 def made(**parameters: Any) -> MultiCue:
@@ -59,10 +59,19 @@ def test_gradient_maps_show_defects(world, fresh):
     plain = made(inputs="features", deviation_rate=1.0).fit(world.X, world.y, masks=world.masks)
     figures = {
         name: pixel_auroc(fresh.masks[8:], plain.localise(fresh.X[8:], gradients=name))
-        for name in ("cues", "deviation", "input")
+        for name in ("fused", "cues", "deviation", "input")
     }
     assert figures["deviation"] > 0.9
     assert figures["cues"] > figures["input"]
+    assert figures["fused"] > figures["input"]
+
+
+def test_gradient_maps_weigh_cues_as_the_score_does(detector, fresh):
+    some = fresh.X[8:11]
+    of_cues = [detector.localise(some, gradients=cue) for cue in ("deviation", "uncertainty", "segmentation")]
+    for name, weights in (("fused", (0.55, 0.10, 0.35)), ("cues", (1 / 3, 1 / 3, 1 / 3))):
+        expected = sum(weight * maps for weight, maps in zip(weights, of_cues, strict=True))
+        np.testing.assert_allclose(detector.localise(some, gradients=name), expected, atol=1e-6)
 
 
 def test_gradient_maps_of_a_domain_use_its_references(detector, fresh):

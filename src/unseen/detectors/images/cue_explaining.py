@@ -80,6 +80,10 @@ class ExplainsCues:
 
         def _outputs(self, features: Tensor, memory: Tensors) -> HeadOutputs: ...
 
+    def _three_weights(self) -> tuple[float, float, float]:
+        deviation, uncertainty, segmentation = (float(weight) for weight in self.weights)
+        return deviation, uncertainty, segmentation
+
     def explain_cues(
         self, X: ArrayLike | ImageSource, *, domains: ArrayLike | None = None, size: Size | None = None
     ) -> CueExplanation:
@@ -113,8 +117,7 @@ class ExplainsCues:
                 flat = seen.places.flatten(0, 1).float().cpu().numpy()
                 maps[indices[mine]] = self._maps(flat, shape).reshape(-1, 3, *shape)
         tensor = torch.from_numpy(cues)
-        deviation, uncertainty, segmentation = (float(weight) for weight in self.weights)
-        parts = shares(tensor, (deviation, uncertainty, segmentation)).numpy()
+        parts = shares(tensor, self._three_weights()).numpy()
         return CueExplanation(self._fused(tensor).numpy(), values, cues, parts, maps)
 
     def localise(
@@ -122,7 +125,7 @@ class ExplainsCues:
         X: ArrayLike | ImageSource,
         *,
         domains: ArrayLike | None = None,
-        gradients: str = "cues",
+        gradients: str = "fused",
     ) -> NDArray[np.float32]:
         """Return gradient maps: where a change of the picture would change the cues most (eq. 11 to 13).
 
@@ -135,9 +138,10 @@ class ExplainsCues:
             The pictures.
         domains : array-like of shape (n_pictures,) or None
             Domain of each.
-        gradients : {"cues", "deviation", "uncertainty", "segmentation", "input"}
-            cues: mean over the three cues of the gradients by pixels and by the last feature map; one cue
-            alone; or input: the plain gradient of the fused score by the pixels, for comparison.
+        gradients : {"fused", "cues", "deviation", "uncertainty", "segmentation", "input"}
+            fused: mean over the three cues, each by its weight in the score, of the gradients by pixels and
+            by the last feature map; cues: their even mean, as in the paper; one cue alone; or input: the
+            plain gradient of the fused score by the pixels, for comparison.
 
         Returns
         -------
@@ -167,5 +171,6 @@ class ExplainsCues:
                     strides=tuple(self.strides),
                     pool=self.pool,
                     gradients=gradients,
+                    weights=self._three_weights(),
                 )
         return maps
