@@ -214,19 +214,34 @@ def run(
         figures["count_error"] = abs(ranked.n_believed - len(task.dirty))
         figures["believed_precision"] = float(dirty[: ranked.n_believed].mean()) if ranked.n_believed else 0.0
         figures["believed_recall"] = float(dirty[: ranked.n_believed].sum() / len(task.dirty))
-    if options.gradients and isinstance(detector, MultiCue):
+    if wants_gradients(options, row, level):
+        assert isinstance(detector, MultiCue)
         figures |= gradient_figures(detector, task.test, options)
     where = {"category": folder.name, "row": row, "level": level, "shots": shots, "seed": seed}
     return where | figures
 
 
+def wants_gradients(options: argparse.Namespace, row: str, level: float) -> bool:
+    """Whether gradient maps are judged in a part."""
+    return options.gradients > 0 and row.startswith("multi-cue") and level == options.gradients_at
+
+
 def gradient_figures(detector: MultiCue, test: ImageSet, options: argparse.Namespace) -> dict[str, float]:
     """Pixel AUROC of gradient maps over some defective pictures."""
-    chosen = np.flatnonzero(test.labels.y == 1)[: options.gradients]
-    some, figures = test.take(chosen), {}
-    for gradients in ("fused", "cues", "deviation", "uncertainty", "segmentation", "input"):
-        maps = detector.localise(some, gradients=gradients)
-        figures[f"gradients {gradients}"] = judge_pixels(some, maps, options.size)
+    draw = np.random.default_rng(0)
+    chosen = np.sort(draw.permutation(np.flatnonzero(test.labels.y == 1))[: options.gradients])
+    some = test.take(chosen)
+    names = ("deviation", "uncertainty", "segmentation")
+    maps = {name: detector.localise(some, gradients=name) for name in names}
+    # maps of several cues are sums of these, as smoothing is linear
+    parts, weights = np.stack(list(maps.values())), np.asarray(detector.weights, dtype=np.float32)
+    maps["fused"] = np.tensordot(weights / weights.sum(), parts, axes=1)
+    maps["cues"] = parts.mean(axis=0)
+    maps["input"] = detector.localise(some, gradients="input")
+    figures = {
+        f"gradients {name}": judge_pixels(some, maps[name], options.size)
+        for name in ("fused", "cues", "input", *names)
+    }
     figures["score maps, same pictures"] = judge_pixels(some, detector.score_maps(some), options.size)
     return figures
 
@@ -249,7 +264,7 @@ def part_file(options: argparse.Namespace, where: dict[str, Any]) -> Path:
         "test": options.test,
         "size": options.size,
         "noise": options.noise,
-        "gradients": options.gradients if where["row"].startswith("multi-cue") else 0,
+        "gradients": options.gradients if wants_gradients(options, where["row"], where["level"]) else 0,
         "levels": max(options.levels_tried),
         "most_shots": max(options.shots_tried),
     }
@@ -371,6 +386,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.1, help="share of the full range")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--gradients", type=int, default=0, help="defective pictures with gradient maps")
+    parser.add_argument("--gradients-at", type=float, default=0.1, help="at this level only")
     parser.add_argument("--levels-tried", type=float, nargs="+", default=[0.2], help="leave the test set")
     parser.add_argument("--shots-tried", type=int, nargs="+", default=[20], help="leave the test set")
     parser.add_argument("--cache", default=None, help="folder where features are kept")
