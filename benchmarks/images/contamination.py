@@ -50,10 +50,18 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
         {"score": "residual-norm", "rotations": "auto"},
     ),
     "nearest-neighbour-patches, cosine": ("nearest-neighbour-patches", {"max_patches": 4000}),
+    "multi-cue, published weights": ("multi-cue", {"cue_weights": "fixed", "uncertainty": "entropy"}),
     "multi-cue, features": ("multi-cue", {"inputs": "features", "deviation_rate": 1.0}),
     "multi-cue, as in the paper": (
         "multi-cue",
-        {"inputs": "features", "deviation_rate": 1.0, "top_share": 0.1, "reweighting": "all"},
+        {
+            "inputs": "features",
+            "deviation_rate": 1.0,
+            "top_share": 0.1,
+            "reweighting": "all",
+            "uncertainty": "entropy",
+            "cue_weights": "fixed",
+        },
     ),
     "multi-cue, no reweighting": ("multi-cue", {"reweighting": "none"}),
     "multi-cue, weights over the whole batch": ("multi-cue", {"reweighting": "all"}),
@@ -205,6 +213,8 @@ def run(
     if isinstance(detector, MultiCue):
         figures |= cue_figures(detector, task.test)
         figures["inputs"] = detector.inputs_
+        names = ("deviation", "probability", "segmentation")
+        figures |= {f"weight {n}": w for n, w in zip(names, detector.weights_.tolist(), strict=True)}
     if hasattr(detector, "suspects") and level > 0:
         ranked = detector.suspects()
         dirty = np.isin(ranked.rows, task.dirty)
@@ -352,6 +362,7 @@ TABLES = {
     "forms": lambda parts, options: key_table(parts, options, ["image_auroc", "image_ap", "pixel_auroc"]),
     "shots": lambda parts, options: key_table(parts, options, ["image_auroc", "image_ap", "pixel_auroc"]),
     "cues": lambda parts, options: key_table(parts, options, ["image_auroc", *cue_keys(parts, "cue ")]),
+    "weights": lambda parts, options: key_table(parts, options, cue_keys(parts, "weight ")),
     "list": lambda parts, options: key_table(
         parts,
         options,

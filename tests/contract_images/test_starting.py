@@ -9,7 +9,7 @@ import pytest
 
 from unseen.detectors.images import MultiCue
 from unseen.detectors.images.starting import domain_codes, merit, top_scores
-from unseen.detectors.images.turning import quarters_of, turn_masks, turned_looks
+from unseen.detectors.images.turning import turned_looks
 from unseen.metrics import auroc
 from unseen.persistence import load, save
 from unseen.types import Labels
@@ -88,22 +88,6 @@ def test_parts_at_any_angle_are_compared_with_turned_neighbours(striped):
     assert detector.merits_["neighbours"] > detector.merits_["local"]
     scores = detector.decision_function(X[20:24] + X[26:])
     assert auroc([0] * 4 + [1] * 2, scores) == 1
-
-
-def test_masks_turn_with_the_pictures():
-    mask = np.zeros((8, 8), dtype=np.float32)
-    mask[1, 2], mask[6, 5] = 1.0, 0.5
-    looks = turned_looks(np.uint8(mask * 200)[None, ..., None].repeat(3, axis=3), 8)
-    V = np.zeros((2, 10, 3, 8, 8), dtype=np.float32)
-    V[1, 0, -1] = mask
-    assert turn_masks(V, np.array([1]), first=3, turns=8) == [0, 3, 4, 5]
-    for place in range(3):
-        np.testing.assert_array_equal(np.uint8(V[1, 3 + place, -1] * 200), looks[place].images[0, ..., 0])
-    assert (V[0] == 0).all()
-    assert (V[1, 6:] == 0).all()
-    assert [quarters_of(turns, (8, 8)) for turns in (1, 2, 4, 6, 8)] == [[], [2], [1, 2, 3], [2], [1, 2, 3]]
-    assert quarters_of(8, (8, 6)) == [0, 2, 0]
-    assert len(looks) == 7
 
 
 def test_parts_that_lie_alike_are_not_turned(world):

@@ -53,15 +53,12 @@ class Known(NamedTuple):
         Rows taken for normal, and rows known to be anomalies.
     made_up : int
         Looks 1 to ``made_up`` of a normal row have a made-up defect.
-    whole : tuple of int
-        Looks that show a picture as it is, such as turned by a quarter of a circle.
     """
 
     seen: SeenAs
     normal: IndexArray
     anomalous: IndexArray
     made_up: int
-    whole: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True)
@@ -199,7 +196,7 @@ class CueTraining:
         rows, looks = self._anomalies(len(chosen))
         inputs, defects = self._known.seen(
             np.concatenate([self._known.normal[chosen], rows]),
-            np.concatenate([self._whole(len(chosen)), looks]),
+            np.concatenate([np.zeros(len(chosen), dtype=np.int64), looks]),
         )
         labels = (torch.arange(len(inputs)) >= len(chosen)).float().to(self._place)
         outputs: HeadOutputs = self._heads(inputs)
@@ -221,13 +218,8 @@ class CueTraining:
             self._draw.integers(1, known.made_up + 1, count) if known.made_up else np.zeros(count, np.int64)
         )
         if real.any():
-            count = int(real.sum())
-            rows[real], looks[real] = self._draw.choice(known.anomalous, count), self._whole(count)
+            rows[real], looks[real] = self._draw.choice(known.anomalous, int(real.sum())), 0
         return rows, looks
-
-    def _whole(self, count: int) -> IndexArray:
-        """As many looks that show a picture as it is."""
-        return self._draw.choice(np.array(self._known.whole, dtype=np.int64), count)
 
     def _losses(self, outputs: HeadOutputs, labels: Tensor, defects: Tensor) -> StepLoss:
         schedule = self._schedule

@@ -63,6 +63,7 @@ class ExplainsCues:
         pool: int
         batch_size: int
         weights: Sequence[float]
+        weights_: NDArray[np.float64]
 
         def _check_fitted(self) -> None: ...
 
@@ -79,10 +80,6 @@ class ExplainsCues:
         def _seen_by(self, outputs: HeadOutputs) -> SeenCues: ...
 
         def _outputs(self, features: Tensor, memory: Tensors) -> HeadOutputs: ...
-
-    def _three_weights(self) -> tuple[float, float, float]:
-        deviation, uncertainty, segmentation = (float(weight) for weight in self.weights)
-        return deviation, uncertainty, segmentation
 
     def explain_cues(
         self, X: ArrayLike | ImageSource, *, domains: ArrayLike | None = None, size: Size | None = None
@@ -117,7 +114,8 @@ class ExplainsCues:
                 flat = seen.places.flatten(0, 1).float().cpu().numpy()
                 maps[indices[mine]] = self._maps(flat, shape).reshape(-1, 3, *shape)
         tensor = torch.from_numpy(cues)
-        parts = shares(tensor, self._three_weights()).numpy()
+        deviation, uncertainty, segmentation = self.weights_.tolist()
+        parts = shares(tensor, (deviation, uncertainty, segmentation)).numpy()
         return CueExplanation(self._fused(tensor).numpy(), values, cues, parts, maps)
 
     def localise(
@@ -139,7 +137,7 @@ class ExplainsCues:
         domains : array-like of shape (n_pictures,) or None
             Domain of each.
         gradients : {"fused", "cues", "deviation", "uncertainty", "segmentation", "input"}
-            fused: mean over the three cues, each by its weight in the score, of the gradients by pixels and
+            fused: mean over the three cues, by ``weights``, of the gradients by pixels and
             by the last feature map; cues: their even mean, as in the paper; one cue alone; or input: the
             plain gradient of the fused score by the pixels, for comparison.
 
@@ -153,6 +151,7 @@ class ExplainsCues:
         pictures = as_source(self, X)
         names = domains_of(self, X, len(pictures), domains)
         shape = check_size(self, self.image_size)
+        deviation, uncertainty, segmentation = (float(weight) for weight in self.weights)
         maps = np.empty((len(pictures), *shape), dtype=np.float32)
         backbone = self._seeing().backbone
         for name in np.unique(names):
@@ -171,6 +170,6 @@ class ExplainsCues:
                     strides=tuple(self.strides),
                     pool=self.pool,
                     gradients=gradients,
-                    weights=self._three_weights(),
+                    weights=(deviation, uncertainty, segmentation),
                 )
         return maps

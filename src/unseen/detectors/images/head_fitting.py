@@ -95,6 +95,10 @@ def schedule_of(owner: Any) -> HeadSchedule:
     )
 
 
+def _deviation(outputs: HeadOutputs) -> Tensor:
+    return outputs.deviation
+
+
 def looks_of(owner: Any, V: FloatArray, labels: Labels, start: Start) -> LookInputs:
     """Return what the heads see; residuals are those to other pictures of the same domain.
 
@@ -163,30 +167,30 @@ def common_memory_of(owner: Any, features: Tensor, kind: str) -> dict[str, NDArr
     return {**own, **owner.statistics_}
 
 
-def fit_heads(
+def train_heads(
     owner: Any,
     heads: CueHeads,
-    V: FloatArray,
-    labels: Labels,
-    judge: Callable[[HeadOutputs], Tensor],
-    start: Start,
+    looks: LookInputs,
+    normal: NDArray[np.int64],
+    anomalous: NDArray[np.int64],
+    judge: Callable[[HeadOutputs], Tensor] = _deviation,
 ) -> Trained:
     """Train heads on the looks of pictures.
 
     Parameters
     ----------
     owner : detector
-        As for :func:`check_head_parameters` and :func:`looks_of`.
+        As for :func:`check_head_parameters`.
     heads : CueHeads
         Updated in place; left on the CPU in evaluation mode.
-    V : float array of shape (n_pictures, n_looks, channels + 2, height, width)
-        Patch features.
-    labels : Labels
-        Of the pictures.
+    looks : LookInputs
+        Gives the heads what they see.
+    normal : int64 array
+        Rows taken for normal.
+    anomalous : int64 array
+        Rows known to be anomalies.
     judge : callable
-        Scores pictures from what the heads say.
-    start : Start
-        What the heads see.
+        Scores pictures from what the heads say; their mean is kept.
 
     Returns
     -------
@@ -198,16 +202,12 @@ def fit_heads(
         If there is no anomaly to learn from, made up or labelled.
     """
     place = resolve_device(owner.device)
-    anomalous = np.flatnonzero(labels.anomaly)
-    made_up = owner.synthetic
-    if made_up == 0 and len(anomalous) == 0:
+    if owner.synthetic == 0 and len(anomalous) == 0:
         raise LabelError(
             f"{type(owner).__name__}: nothing to learn from; label some anomalies, or have some made up "
             "with synthetic >= 1."
         )
-    known = Known(
-        looks_of(owner, V, labels, start), np.flatnonzero(labels.normal), anomalous, made_up, start.whole
-    )
+    known = Known(looks, normal, anomalous, owner.synthetic)
     training = CueTraining(
         heads.to(place), known, schedule_of(owner), judge=judge, seed=owner.seed, place=place
     )

@@ -18,9 +18,10 @@ Score maps are the same fusion place by place, on one scale for all pictures: :m
 gradient maps, whose scale is each picture's own (:mod:`unseen.nn.gradient_maps`).
 
 Differences to the paper, beside the backbone and the smaller schedule: features are brought to length 1 and
-standardised on the normals of the domain; a frozen backbone is the default; the weights are shared out among
-the pictures taken for normal only (``reweighting="all"`` is the paper's), since the others are known
-anomalies. ``fine_tune=True`` trains the backbone with heads first, and then the heads that are kept on it.
+standardised on the normals of the domain; a frozen backbone is the default; the weights of the losses are
+shared out among the pictures taken for normal only (``reweighting="all"`` is the paper's); labelled anomalies
+may change the weights of the cues. ``fine_tune=True`` trains the backbone with heads first, and then the heads
+that are kept on it.
 """
 
 from __future__ import annotations
@@ -38,11 +39,13 @@ from torch import Tensor, nn
 from unseen.checks import check_choice, check_int, check_real
 from unseen.detectors.images.base import BaseImageDetector, Memory, Tensors
 from unseen.detectors.images.cue_explaining import ExplainsCues, SeenCues
+from unseen.detectors.images.cue_weighing import weights_of
 from unseen.detectors.images.doubting import DoubtsNormals
 from unseen.detectors.images.head_fitting import (
     check_head_parameters,
     common_memory_of,
-    fit_heads,
+    looks_of,
+    train_heads,
     tuned_network,
 )
 from unseen.detectors.images.inputs import labels_of
@@ -82,6 +85,7 @@ PUBLISHED: dict[str, Any] = {
     "lr": 2e-4,
     "reweighting": "all",
     "uncertainty": "entropy",
+    "cue_weights": "fixed",
     "inputs": "features",
     "deviation_rate": 1.0,
     "top_share": 0.1,
@@ -98,11 +102,9 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     inputs : {"auto", "local", "neighbours", "whitened", "features", "distance", "residual", "both"}
         What the heads see: features whitened by the normals, and how far they are from those at the same
         place by the covariance there, or from the nearest patch of a bank; whitened features and their
-        length; the features (the paper); features and how far each patch is from the nearest one of a bank
-        of normals; how it differs from that; or features and differences. See
-        :mod:`unseen.nn.patches.head_inputs`. auto: local or neighbours, by which distance tells the labelled
-        anomalies and made-up defects of the fit from its normals, all left out; see
-        :mod:`unseen.detectors.images.starting`.
+        length; the features (the paper); and others, see :mod:`unseen.nn.patches.head_inputs`. auto: local or
+        neighbours, by which distance tells labelled anomalies and made-up defects of the fit from its normals;
+        see :mod:`unseen.detectors.images.starting`.
     rotations : int or "auto"
         For neighbours: normals are also remembered turned by so many equal parts of a circle; 1: as they
         are. auto: 8 if each normal is then more like the others, else 1; see
@@ -140,6 +142,9 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         Channels inside the segmentation head.
     weights : tuple of three floats
         w of deviation, uncertainty, segmentation.
+    cue_weights : {"learned", "fixed"}
+        Whether labelled anomalies may change them for the scores of pictures, by how heads that have not seen
+        them tell them from normals; see :mod:`unseen.scoring.cue_weights`. Maps keep ``weights``.
     uncertainty : {"entropy", "probability"}
         Cue of the probability head: log(1 + H(p)), which falls again for sure anomalies, or p itself.
     scaling : {"exponential", "ratio", "clipped"}
@@ -183,9 +188,11 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     inputs_ : str
         What they see: ``inputs``, or what auto chose.
     merits_ : dict of str to float
-        What auto chose by: AUROC of each distance on the pictures of the fit. Empty without a choice.
+        AUROC of each distance that auto chose from, on the pictures of the fit; else empty.
     turns_ : int
         Turned copies that a picture is remembered by, itself included.
+    weights_ : float64 array of shape (3,)
+        Of the cues in the scores of pictures, of sum 1.
     tuned_ : nn.Module or None
         The backbone's network after fine-tuning.
     history_ : dict of str to float64 array of shape (epochs,)
@@ -218,6 +225,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
 
     heads_: nn.Module
     inputs_: str
+    weights_: NDArray[np.float64]
     merits_: dict[str, float]
     turns_: int
     doubt_limit_: float
@@ -230,7 +238,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         *,
         inputs: str = "auto",
         rotations: int | str = "auto",
-        bank_size: int = 20_000,
+        bank_size: int = 50_000,
         trimmed: float = 0.15,
         synthetic: int = 2,
         synthetic_foreground: str = "all",
@@ -247,7 +255,8 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         deviation_rate: float = 0.02,
         head_width: int = 32,
         weights: Sequence[float] = WEIGHTS,
-        uncertainty: str = "entropy",
+        cue_weights: str = "learned",
+        uncertainty: str = "probability",
         scaling: str = "exponential",
         fine_tune: bool = False,
         backbone: str = "efficientnet-lite0",
@@ -284,6 +293,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         self.deviation_rate = deviation_rate
         self.head_width = head_width
         self.weights = weights
+        self.cue_weights = cue_weights
         self.uncertainty = uncertainty
         self.scaling = scaling
         self.fine_tune = fine_tune
@@ -309,6 +319,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         check_real(self, "trimmed", self.trimmed, minimum=0, maximum=1, open_maximum=True)
         check_choice(self, "synthetic_foreground", self.synthetic_foreground, ("all", "estimate"))
         check_int(self, "head_width", self.head_width, minimum=1)
+        check_choice(self, "cue_weights", self.cue_weights, ("learned", "fixed"))
         check_choice(self, "uncertainty", self.uncertainty, UNCERTAINTIES)
         check_choice(self, "scaling", self.scaling, SCALINGS)
         if not isinstance(self.fine_tune, bool):
@@ -335,6 +346,8 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     def _check_fitted_values(self) -> None:
         if self.inputs_ not in INPUTS or self.turns_ < 1:
             raise ValueError("there are no such inputs")
+        if self.weights_.shape != (3,) or self.weights_.min() < 0 or self.weights_.sum() <= 0:
+            raise ValueError("there are no such weights")
         for memory in (self.memory_, *self.domain_memories_.values()):
             check_divided_bank(memory)
             channels = memory.get("channels", np.zeros(1, dtype=np.int64))
@@ -375,6 +388,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         self.tuned_, self.turns_ = None, 1
         self._check_common_parameters()
         self._check_parameters()
+        self.weights_ = np.asarray(self.weights, dtype=np.float64) / np.sum(self.weights)
         known: dict[str, Any] = {"kinds": kinds, "domains": domains, "groups": groups, "masks": masks}
         if self.fine_tune is True:
             self.tuned_ = tuned_network(self, super()._seeing(), X, y, self._judge, **known)
@@ -384,7 +398,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         return super().fit(X, y, **known)
 
     def _judge(self, outputs: HeadOutputs) -> Tensor:
-        return self._fused(self._seen_by(outputs).cues)
+        return self._fused(self._cues_of(outputs))
 
     def _further_looks(self, images: Pixels, normal: BoolArray) -> list[Look]:
         made = made_up_looks(
@@ -396,14 +410,28 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         start = start_of(self, V, labels, self.inputs)
         self.inputs_, self.merits_ = start.kind, start.merits
         self.turns_ = self.turns_ if start.kind == "neighbours" else 1
+        self.doubts_, self.doubt_limit_ = doubts_of(self, V, labels, start)
+        looks = looks_of(self, V, labels, start)
+        normal, anomalous = np.flatnonzero(labels.normal), np.flatnonzero(labels.anomaly)
+        if self.cue_weights == "learned":
+            believed = normal[self.doubts_ <= self.doubt_limit_]
+            self.weights_ = weights_of(
+                self, looks, believed, anomalous, build=self._new_heads, cues_of=self._cues_of
+            )
+        heads = self._new_heads()
+        trained = train_heads(self, heads, looks, normal, anomalous)
+        self.heads_, self.history_ = heads, trained.history
+
+    def _new_heads(self) -> CueHeads:
         with isolated_randomness(self.seed):
             heads = self._build_heads()
         assert isinstance(heads, CueHeads)
         if self.inputs_ != "features":
             heads.start_from(-1)
-        trained = fit_heads(self, heads, V, labels, self._judge, start)
-        self.heads_, self.history_ = heads, trained.history
-        self.doubts_, self.doubt_limit_ = doubts_of(self, V, labels, start)
+        return heads
+
+    def _cues_of(self, outputs: HeadOutputs) -> Tensor:
+        return self._seen_by(outputs).cues
 
     def _doubt_limit(self) -> float:
         return self.doubt_limit_
@@ -448,14 +476,20 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         return scaled_deviation(deviation, margin=self.margin, scaling=self.scaling)
 
     def _fused(self, cues: Tensor) -> Tensor:
-        return fuse(cues, self._three_weights())
+        deviation, uncertainty, segmentation = self.weights_.tolist()
+        return fuse(cues, (deviation, uncertainty, segmentation))
+
+    def _fused_places(self, places: Tensor) -> Tensor:
+        """By the weights that were given: pictures do not teach where a defect is."""
+        deviation, uncertainty, segmentation = (float(weight) for weight in self.weights)
+        return fuse(places, (deviation, uncertainty, segmentation))
 
     def _patch_scores(self, features: Tensor, memory: Tensors) -> Tensor:
-        return self._fused(self._seen_by(self._outputs(features, memory)).places)
+        return self._fused_places(self._seen_by(self._outputs(features, memory)).places)
 
     def _scores_by(self, V: FloatArray, memory: Tensors) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         seen = self._look_at(V, memory)
-        scores, patches = self._fused(seen.cues), self._fused(seen.places)
+        scores, patches = self._fused(seen.cues), self._fused_places(seen.places)
         return scores.double().cpu().numpy(), patches.float().cpu().numpy()
 
     def _look_at(self, V: FloatArray, memory: Tensors) -> SeenCues:

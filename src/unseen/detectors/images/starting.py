@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unseen.detectors.images.turning import quarters_of, turn_masks
 from unseen.metrics.ranking import auroc
 from unseen.nn.patches.bank_distance import left_out_bank_lengths
 from unseen.nn.patches.head_inputs import left_out_whitened
@@ -40,14 +39,11 @@ class Start(NamedTuple):
         Distances of the first looks of all pictures to other pictures, for kinds with such a distance.
     merits : dict of str to float
         How well each distance that was tried tells anomalies; empty if none was.
-    whole : tuple of int
-        Looks that show a picture as it is.
     """
 
     kind: str
     lengths: NDArray[np.float32] | None
     merits: dict[str, float]
-    whole: tuple[int, ...] = (0,)
 
 
 def start_of(owner: Any, V: FloatArray, labels: Labels, kind: str) -> Start:
@@ -56,7 +52,7 @@ def start_of(owner: Any, V: FloatArray, labels: Labels, kind: str) -> Start:
     Parameters
     ----------
     owner : detector
-        With ``bank_size``, ``synthetic``, ``seed``, ``top_share`` and ``turns_``.
+        With ``bank_size``, ``synthetic``, ``seed`` and ``top_share``.
     V : float array of shape (n_pictures, n_looks, channels + 2, height, width)
         Patch features; turned copies, if any, come after the made-up ones.
     labels : Labels
@@ -72,14 +68,9 @@ def start_of(owner: Any, V: FloatArray, labels: Labels, kind: str) -> Start:
     found = {name: left_out(owner, V, labels, name) for name in kinds if name in MEASURED}
     merits = {}
     if kind == "auto":
-        tried = {name: values[:, : 1 + owner.synthetic] for name, values in found.items()}
-        merits = {name: merit(top_scores(values, owner.top_share), labels) for name, values in tried.items()}
+        merits = {name: merit(top_scores(values, owner.top_share), labels) for name, values in found.items()}
         kind = max(MEASURED, key=lambda name: merits[name])
-    whole = [0]
-    if kind == "neighbours":
-        rows = np.flatnonzero(labels.anomaly)
-        whole = turn_masks(V, rows, first=1 + owner.synthetic, turns=owner.turns_)
-    return Start(kind, found.get(kind), merits, tuple(whole))
+    return Start(kind, found.get(kind), merits)
 
 
 def left_out(owner: Any, V: FloatArray, labels: Labels, kind: str) -> NDArray[np.float32]:
@@ -94,15 +85,13 @@ def left_out(owner: Any, V: FloatArray, labels: Labels, kind: str) -> NDArray[np
 
     Returns
     -------
-    float32 array of shape (n_pictures, n_measured, height, width)
-        Of the pictures, of copies with made-up defects and, for neighbours, of those turned by quarters.
+    float32 array of shape (n_pictures, 1 + n_made_up, height, width)
     """
     groups, codes = domain_codes(labels)
     groups = groups[: codes.max() + 1]
     asked = 1 + owner.synthetic
     if kind == "neighbours":
         remembered = [0, *range(asked, V.shape[1])]
-        asked += len(quarters_of(owner.turns_, (V.shape[3], V.shape[4])))
         return left_out_bank_lengths(
             V, groups, codes, remembered=remembered, asked=asked, size=owner.bank_size, seed=owner.seed
         )
