@@ -18,10 +18,9 @@ Score maps are the same fusion place by place, on one scale for all pictures: :m
 gradient maps, whose scale is each picture's own (:mod:`unseen.nn.gradient_maps`).
 
 Differences to the paper, beside the backbone and the smaller schedule: features are brought to length 1 and
-standardised on the normals of the domain; a frozen backbone is the default; the weights of the losses are
-shared out among the pictures taken for normal only (``reweighting="all"`` is the paper's); labelled anomalies
-may change the weights of the cues. ``fine_tune=True`` trains the backbone with heads first, and then the heads
-that are kept on it.
+standardised on the normals of the domain; a frozen backbone is the default; weights of losses are shared out
+among the pictures taken for normal only (``reweighting="all"`` is the paper's); labelled anomalies may change
+the weights of cues. ``fine_tune=True`` trains the backbone with heads first, then the heads that are kept.
 """
 
 from __future__ import annotations
@@ -103,8 +102,8 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         What the heads see: features whitened by the normals, and how far they are from those at the same
         place by the covariance there, or from the nearest patch of a bank; whitened features and their
         length; the features (the paper); and others, see :mod:`unseen.nn.patches.head_inputs`. auto: local or
-        neighbours, by which distance tells labelled anomalies and made-up defects of the fit from its normals;
-        see :mod:`unseen.detectors.images.starting`.
+        neighbours, by which distance tells labelled and made-up anomalies of the fit from its normals; see
+        :mod:`unseen.detectors.images.starting`.
     rotations : int or "auto"
         For neighbours: normals are also remembered turned by so many equal parts of a circle; 1: as they
         are. auto: 8 if each normal is then more like the others, else 1; see
@@ -130,7 +129,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     reweighting : {"normals", "all", "none"}
         Whose losses decide how much they weigh.
     alpha, reweighting_scale : float
-        α and λ of the weights.
+        α and λ of these weights.
     burn_in : float in [0, 1]
         Share of the steps before any weighting.
     real_share : float in [0, 1]
@@ -206,8 +205,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         Where these normals are among the pictures of the fit.
     statistics_ : dict
         What the memories of all domains share: ``whitening``, ``length_centre``, ``length_scale`` and, with
-        distances by place, ``spread``; or
-        ``residual_centre`` and ``residual_scale``; empty for features alone.
+        distances by place, ``spread``; or ``residual_centre`` and ``residual_scale``; empty for features.
     memory_ : dict
         ``statistics_``, and ``centre``, float32 (channels, height, width), for whitened features;
         ``channels``, ``local_spread``, ``local_centre`` and ``factors`` with distances by place
