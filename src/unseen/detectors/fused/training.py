@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.detectors.fused.blocks import column_blocks
 from unseen.detectors.fused.choice import (
     RESIDUAL_WEIGHTS,
     WEIGHTS,
@@ -18,15 +19,28 @@ from unseen.detectors.fused.choice import (
     reach_of,
     weights_of,
 )
+from unseen.detectors.fused.cue_choice import choose_domain_weights
+from unseen.detectors.fused.drift import (
+    N_DRIFTED,
+    fresh_share,
+    random_parts,
+    regions,
+    stand_in_kinds,
+)
 from unseen.detectors.fused.evidence import (
+    Evidence,
     LabelledRows,
     evidence_of,
     learn_labels,
     log_odds_location,
 )
-from unseen.detectors.fused.mode import Mode
+from unseen.detectors.fused.left_out import LeftOutScores, join_scores, no_scores
+from unseen.detectors.fused.likeness import JudgedLikeness, LikenessRule, choose_likeness
+from unseen.detectors.fused.mode import Mode, raised_by
 from unseen.detectors.fused.novelty import (
+    Blocks,
     NormalModel,
+    cue_names,
     cue_values,
     fit_normals,
     fresh_neighbours,
@@ -40,6 +54,8 @@ N_FOLDS = 3
 LEAST_NORMALS = 12
 _ROUND_NORMALS = 3_000
 _ROUND_TREES = 30
+
+TaughtNormals = tuple[FloatArray, NDArray[np.float64], StrArray]
 
 
 @dataclass(frozen=True)
@@ -56,6 +72,8 @@ class TrainingRows:
         Kind of each anomaly.
     groups : int64 array of shape (n_normals,)
         Normals of one group are never split.
+    unviewed_normals, unviewed_anomalies : float array of shape (n_rows, n_features)
+        The same rows as they are before the view, if it is the detector's own; else as ``normals``.
     """
 
     normals: FloatArray
@@ -64,6 +82,8 @@ class TrainingRows:
     anomaly_domains: StrArray
     kinds: StrArray
     groups: NDArray[np.int64]
+    unviewed_normals: FloatArray
+    unviewed_anomalies: FloatArray
 
     @property
     def by_domain(self) -> bool:
@@ -105,6 +125,7 @@ class _Round:
     values: NDArray[np.float64]
     nearest: NDArray[np.float64]
     scales: CueScales
+    drifted: bool
 
 
 @dataclass(frozen=True)
@@ -118,12 +139,18 @@ class FittedMode:
     cues : str
         The chosen set of cues.
     strengths : Strengths
-        What labels may say.
+        What labels may say, where domains are named.
+    likeness : LikenessRule or None
+        What labels may say, where none are; None without labelled anomalies.
+    left_out : LeftOutScores
+        Scores of the normals by fits without their domain.
     """
 
     mode: Mode
     cues: str
     strengths: Strengths
+    likeness: LikenessRule | None
+    left_out: LeftOutScores
 
 
 def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool) -> FittedMode:
@@ -145,12 +172,19 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
     FittedMode
     """
     spread = own_spread(rows.normals, options.n_neighbours)
-    rounds = _rounds(rows, spread, options)
+    blocks = _blocks(rows)
+    rounds = _rounds(rows, spread, blocks, options)
     judged = rounds if rows.by_domain else rounds[:1]  # without domains every round has all rows of a kind
-    left_out = [item for found in judged for item in _kinds_left_out(rows, found, options)]
-    cues = choose_cues(left_out, residual=residual)
-    weights = weights_of((RESIDUAL_WEIGHTS if residual else WEIGHTS)[cues])
-    normals = fit_normals(rows.normals, spread, options.n_neighbours)
+    told = options if rows.by_domain else replace(options, labels="ignore")  # likeness is judged apart
+    by_round = [_kinds_left_out(rows, found, told) for found in judged]
+    left_out = [item for items in by_round for item in items]
+    names = cue_names(0 if blocks is None else int(blocks.codes.max()) + 1)
+    if blocks is None:
+        cues = choose_cues(left_out, residual=residual)
+        weights = weights_of((RESIDUAL_WEIGHTS if residual else WEIGHTS)[cues], names)
+    else:
+        cues, weights = choose_domain_weights(left_out, names, residual=residual)
+    normals = fit_normals(rows.normals, spread, options.n_neighbours, blocks)
     placed_normals, scales = _placed_normals(rows, normals, rounds)
     novelty = placed_normals @ weights
     strengths = choose_strengths(
@@ -158,8 +192,11 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
         weights,
         wide_allowed=rows.by_domain,
     )
-    labelled = None
-    wanted = strengths.local or strengths.wide
+    labelled, rule = None, None
+    wanted = bool(strengths.local or strengths.wide)
+    if options.labels == "guarded" and len(rows.anomalies) and not rows.by_domain:
+        rule = choose_likeness(_judged_likeness(rows, rounds, spread, options), weights)
+        wanted = rule.strength > 0
     if options.labels == "guarded" and len(rows.anomalies) and wanted:
         labelled = _learn(rows, normals, scales, rounds, placed_normals, options)
     odds_centre, odds_spread, floor = _normal_evidence(left_out)
@@ -170,15 +207,78 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
         scales=scales,
         weights=weights,
         labelled=labelled,
-        local_strength=strengths.local if labelled is not None else 0.0,
-        wide_strength=strengths.wide if labelled is not None else 0.0,
+        local_strength=strengths.local if labelled is not None and rule is None else 0.0,
+        wide_strength=strengths.wide if labelled is not None and rule is None else 0.0,
+        likeness_strength=0.0 if rule is None else rule.strength,
+        likeness_level=0.0 if rule is None else rule.level,
         floor=floor,
         reach=max(reach_of(novelty), 1e-3),
         unit=max(unit, 1e-3),
         odds_centre=odds_centre,
         odds_spread=odds_spread,
     )
-    return FittedMode(mode, cues, strengths)
+    scores = no_scores()
+    if rows.by_domain and rounds:
+        scores = join_scores(
+            [_left_out_scores(mode, rows, *pair, options) for pair in zip(rounds, by_round, strict=True)]
+        )
+    return FittedMode(mode, cues, strengths, rule, scores)
+
+
+def _left_out_scores(
+    mode: Mode, rows: TrainingRows, found: _Round, items: list[LeftOut], options: Options
+) -> LeftOutScores:
+    """Scores of a round's normals; what labels add is the mean over the kinds left out there."""
+    held, at = _thinned_held(found, options)
+    scores = mode.scales.place(found.values[at]) @ mode.weights / mode.unit
+    for item in items if mode.labelled is not None else []:
+        scores = scores + raised_by(mode, item.local[~item.y], item.log_odds[~item.y], None) / len(items)
+    return LeftOutScores(scores, rows.normal_domains[held])
+
+
+def _thinned_held(found: _Round, options: Options) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the round that are judged, by their numbers among all rows and among the round's."""
+    every = np.flatnonzero(found.held)
+    held = _thinned(every, _ROUND_NORMALS, options.seed)
+    return held, np.searchsorted(every, held)
+
+
+def _judged_likeness(
+    rows: TrainingRows, rounds: list[_Round], spread: NDArray[np.float64], options: Options
+) -> list[JudgedLikeness]:
+    """Leave out kinds (or groups), parts and nothing, with and without a region of the normals."""
+    sorts = {"kind": rows.kinds}
+    if len(np.unique(rows.kinds)) < 2:
+        sorts = {"group": stand_in_kinds(rows.anomalies, options.seed)}
+    none = np.zeros(len(rows.kinds), dtype=np.bool_)
+    judged = []
+    for found in rounds[:1] + _drifted_rounds(rows, spread, options):
+        here = sorts if found.drifted else {**sorts, "part": random_parts(rows.kinds, options.seed)}
+        asked = [
+            (sort, str(name), names == name) for sort, names in here.items() for name in np.unique(names)
+        ]
+        normals = _normals_of_round(rows, found, options)
+        for sort, name, mine in [("nothing", "", none), *asked]:
+            if not mine.all():
+                y, placed, evidence = _asked(rows, found, mine, ~mine, options, normals)
+                assert evidence is not None
+                judged.append(
+                    JudgedLikeness(sort, name, found.drifted, y, placed, evidence.likeness, rows.kinds[mine])
+                )
+    return judged
+
+
+def _drifted_rounds(rows: TrainingRows, spread: NDArray[np.float64], options: Options) -> list[_Round]:
+    """Leave out a region of the normals in turn, and a few others that show the scales of the cues."""
+    if len(rows.normals) < LEAST_NORMALS:
+        return []
+    part, fresh = regions(rows.normals, options.seed), fresh_share(len(rows.normals), options.seed)
+    found = []
+    for number in range(N_DRIFTED):
+        held = (part == number) | fresh
+        if (part == number).any() and (fresh & (part != number)).any() and (~held).sum() > 1:
+            found.append(_left_out(rows, held, fresh & (part != number), spread, None, options))
+    return found
 
 
 def _normal_evidence(left_out: list[LeftOut]) -> tuple[float, float, float]:
@@ -190,7 +290,16 @@ def _normal_evidence(left_out: list[LeftOut]) -> tuple[float, float, float]:
     return *log_odds_location(np.concatenate([item.log_odds[~item.y] for item in told])), floor
 
 
-def _rounds(rows: TrainingRows, spread: NDArray[np.float64], options: Options) -> list[_Round]:
+def _blocks(rows: TrainingRows) -> Blocks | None:
+    """Blocks of columns, where whole domains left out can tell which of them serve."""
+    if not rows.by_domain:
+        return None
+    return Blocks(column_blocks(rows.unviewed_normals, rows.normal_domains), rows.unviewed_normals)
+
+
+def _rounds(
+    rows: TrainingRows, spread: NDArray[np.float64], blocks: Blocks | None, options: Options
+) -> list[_Round]:
     """Leave out a third of the domains (groups, rows) in turn."""
     keys = rows.normal_domains if rows.by_domain else rows.groups
     names, codes = np.unique(keys, return_inverse=True)
@@ -204,11 +313,25 @@ def _rounds(rows: TrainingRows, spread: NDArray[np.float64], options: Options) -
         held = fold == number
         if not held.any() or held.all():
             continue
-        normals = fit_normals(rows.normals[~held], spread[~held], options.n_neighbours)
-        neighbours = nearest_normals(normals, rows.normals[held], None)
-        values = cue_values(normals, rows.normals[held], neighbours)
-        found.append(_Round(held, normals, values, neighbours[0][:, 0], fit_scales(values)))
+        found.append(_left_out(rows, held, held, spread, blocks, options))
     return found
+
+
+def _left_out(
+    rows: TrainingRows,
+    held: NDArray[np.bool_],
+    usual: NDArray[np.bool_],
+    spread: NDArray[np.float64],
+    blocks: Blocks | None,
+    options: Options,
+) -> _Round:
+    """Fit without some normals; the scales of the cues are those of the usual ones among them."""
+    own_blocks = None if blocks is None else blocks.take(~held)
+    normals = fit_normals(rows.normals[~held], spread[~held], options.n_neighbours, own_blocks)
+    neighbours = nearest_normals(normals, rows.normals[held], None)
+    values = cue_values(normals, rows.normals[held], neighbours, None, rows.unviewed_normals[held])
+    scales = fit_scales(values[usual[held]])
+    return _Round(held, normals, values, neighbours[0][:, 0], scales, not usual[held].all())
 
 
 def _kinds_left_out(rows: TrainingRows, found: _Round, options: Options) -> list[LeftOut]:
@@ -232,41 +355,71 @@ def _one_left_out(
     taught: NDArray[np.bool_],
     options: Options,
 ) -> LeftOut:
-    held = _thinned(np.flatnonzero(found.held), _ROUND_NORMALS, options.seed)
-    at = np.searchsorted(np.flatnonzero(found.held), held)
+    y, placed, evidence = _asked(rows, found, judged, taught, options)
+    local, log_odds = np.zeros(len(y)), np.zeros(len(y))
+    if evidence is not None:
+        local, log_odds = evidence.local, evidence.log_odds()
+    held, _at = _thinned_held(found, options)
+    domains = np.concatenate([rows.normal_domains[held], rows.anomaly_domains[judged]])
+    return LeftOut(kind, y, placed, local, log_odds, domains)
+
+
+def _asked(
+    rows: TrainingRows,
+    found: _Round,
+    judged: NDArray[np.bool_],
+    taught: NDArray[np.bool_],
+    options: Options,
+    taught_normals: TaughtNormals | None = None,
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], Evidence | None]:
+    """Held-back normals and judged anomalies: which are which, their cues, and what the taught ones say."""
+    held, at = _thinned_held(found, options)
     V = np.concatenate([rows.normals[held], rows.anomalies[judged]])
     neighbours = nearest_normals(found.normals, rows.anomalies[judged], None)
-    values = cue_values(found.normals, rows.anomalies[judged], neighbours)
+    values = cue_values(
+        found.normals, rows.anomalies[judged], neighbours, None, rows.unviewed_anomalies[judged]
+    )
     placed = found.scales.place(np.concatenate([found.values[at], values]))
     nearest = np.concatenate([found.nearest[at], neighbours[0][:, 0]])
     y = np.arange(len(V)) >= len(held)
-    local, log_odds = np.zeros(len(V)), np.zeros(len(V))
-    if taught.any() and options.labels == "guarded":
-        labelled = _learn_in_round(rows, found, taught, options)
-        evidence = evidence_of(labelled, V, placed, nearest, found.normals.usual)
-        local, log_odds = evidence.local, evidence.log_odds()
-    return LeftOut(kind, y, placed, local, log_odds)
+    if not taught.any() or options.labels != "guarded":
+        return y, placed, None
+    labelled = _learn_in_round(rows, found, taught, options, taught_normals)
+    return y, placed, evidence_of(labelled, V, placed, nearest, found.normals.usual)
 
 
-def _learn_in_round(
-    rows: TrainingRows, found: _Round, taught: NDArray[np.bool_], options: Options
-) -> LabelledRows:
-    """Grow a few trees on the rows that stayed, with cues as if they were new."""
+def _normals_of_round(rows: TrainingRows, found: _Round, options: Options) -> TaughtNormals:
+    """Some of the normals that stayed, with cues as if they were new, and the domains of all that stayed."""
     stayed = np.flatnonzero(~found.held)
     chosen = _thinned(np.arange(len(stayed)), _ROUND_NORMALS, options.seed)
     bank_domains = rows.normal_domains[stayed]
     normals = rows.normals[stayed[chosen]]
     fresh = fresh_neighbours(found.normals, normals, bank_domains[chosen], bank_domains, chosen)
+    values = cue_values(found.normals, normals, fresh, None, rows.unviewed_normals[stayed[chosen]])
+    return normals, found.scales.place(values), bank_domains
+
+
+def _learn_in_round(
+    rows: TrainingRows,
+    found: _Round,
+    taught: NDArray[np.bool_],
+    options: Options,
+    taught_normals: TaughtNormals | None = None,
+) -> LabelledRows:
+    """Grow a few trees on the rows that stayed, with cues as if they were new."""
+    normals, placed, bank_domains = taught_normals or _normals_of_round(rows, found, options)
     anomalies, domains = rows.anomalies[taught], rows.anomaly_domains[taught]
     nowhere = np.full(len(anomalies), -1)
     own = fresh_neighbours(found.normals, anomalies, domains, bank_domains, nowhere)
+    values = cue_values(found.normals, anomalies, own, None, rows.unviewed_anomalies[taught])
     return learn_labels(
-        (normals, found.scales.place(cue_values(found.normals, normals, fresh))),
-        (anomalies, found.scales.place(cue_values(found.normals, anomalies, own))),
+        (normals, placed),
+        (anomalies, found.scales.place(values)),
         rows.kinds[taught],
         n_trees=min(_ROUND_TREES, options.n_trees),
         seed=options.seed,
         n_jobs=options.n_jobs,
+        boosted=not rows.by_domain,
     )
 
 
@@ -274,12 +427,12 @@ def _placed_normals(
     rows: TrainingRows, normals: NormalModel, rounds: list[_Round]
 ) -> tuple[NDArray[np.float64], CueScales]:
     """Cues of all normals from fits without them, placed by their own round; and the pooled scales."""
-    values = np.empty((len(rows.normals), rounds[0].values.shape[1] if rounds else 5))
+    values = np.empty((len(rows.normals), len(cue_names(len(normals.of_blocks)))))
     placed = np.empty_like(values)
     if not rounds:
         own = np.arange(len(rows.normals))
         fresh = fresh_neighbours(normals, rows.normals, rows.normal_domains, rows.normal_domains, own)
-        values = cue_values(normals, rows.normals, fresh)
+        values = cue_values(normals, rows.normals, fresh, None, rows.unviewed_normals)
         scales = fit_scales(values)
         return scales.place(values), scales
     for found in rounds:
@@ -303,14 +456,15 @@ def _learn(
         for found in rounds:
             here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held]) & ~done
             if here.any():
-                V = rows.anomalies[here]
-                placed[here] = found.scales.place(
-                    cue_values(found.normals, V, nearest_normals(found.normals, V, None))
-                )
+                V, unviewed = rows.anomalies[here], rows.unviewed_anomalies[here]
+                neighbours = nearest_normals(found.normals, V, None)
+                values = cue_values(found.normals, V, neighbours, None, unviewed)
+                placed[here] = found.scales.place(values)
                 done |= here
     if not done.all():
-        V = rows.anomalies[~done]
-        placed[~done] = scales.place(cue_values(normals, V, nearest_normals(normals, V, None)))
+        V, unviewed = rows.anomalies[~done], rows.unviewed_anomalies[~done]
+        neighbours = nearest_normals(normals, V, None)
+        placed[~done] = scales.place(cue_values(normals, V, neighbours, None, unviewed))
     chosen = _thinned(np.arange(len(rows.normals)), 10_000, options.seed)
     return learn_labels(
         (rows.normals[chosen], placed_normals[chosen]),
@@ -319,6 +473,7 @@ def _learn(
         n_trees=options.n_trees,
         seed=options.seed,
         n_jobs=options.n_jobs,
+        boosted=not rows.by_domain,
     )
 
 
