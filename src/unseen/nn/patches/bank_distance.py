@@ -27,7 +27,7 @@ _CELLS = 0.7
 """Cells over the root of the number of patches."""
 
 _SMALL_BANK = 1024
-_COMPARED_EXACTLY = 64
+_COMPARED_EXACTLY = 40
 _MARGIN = 1e-12
 
 
