@@ -60,9 +60,10 @@ class Mode:
         u.
     odds_centre, odds_spread : float
         Where the normals' log-odds lie.
-    likeness_strength, likeness_level : float
-        What likeness to labelled anomalies adds, and above which level; see
-        :mod:`unseen.detectors.fused.likeness`.
+    likeness_strength : float
+        What likeness to labelled anomalies adds; see :mod:`unseen.detectors.fused.likeness`.
+    likeness_levels : float64 array of shape (n_labelled,)
+        Above which level, for rows that are nearest to this labelled anomaly; empty where it adds nothing.
     """
 
     view: str
@@ -78,7 +79,7 @@ class Mode:
     odds_centre: float
     odds_spread: float
     likeness_strength: float
-    likeness_level: float
+    likeness_levels: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,8 @@ def raised_by(mode: Mode, evidence: Evidence) -> NDArray[np.float64]:
     if mode.wide_strength:
         added = added + mode.wide_strength * evidence.wide(mode.odds_centre, mode.odds_spread)
     if mode.likeness_strength:
-        more = raised_by_likeness(evidence.likeness, mode.likeness_level, mode.likeness_strength)
-        added = added + more
+        levels = mode.likeness_levels[evidence.nearest]
+        added = added + raised_by_likeness(evidence.likeness, levels, mode.likeness_strength)
     return np.asarray(added / mode.unit)
 
 

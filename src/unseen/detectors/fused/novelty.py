@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.baselines.k_nearest_neighbours import nearest_rows
+from unseen.detectors.cell_search import CellIndex, near_rows
 from unseen.detectors.fused.moments import Moments, fit_moments
 from unseen.detectors.fused.ranks import rank_knots, ranks
 from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray
@@ -53,6 +54,8 @@ class NormalModel:
         Order statistics of each column.
     plain, ranked : Moments
         Of the normals, and of their ranks.
+    index : CellIndex or None
+        Cells of a large bank, which is searched in part; None: the search is exact.
     """
 
     bank: FloatArray
@@ -63,6 +66,21 @@ class NormalModel:
     knots: FloatArray
     plain: Moments
     ranked: Moments
+    index: CellIndex | None = None
+
+    def nearest(self, V: FloatArray, k: int) -> tuple[Distances, Positions]:
+        """Return the nearest rows of the bank, by their distances and positions.
+
+        Parameters
+        ----------
+        V : float array of shape (n_rows, n_features)
+            Rows.
+        k : int
+            How many.
+        """
+        if self.index is None:
+            return nearest_rows(V, self.bank, self.centre, k)
+        return near_rows(V, self.bank, self.index, min(k, len(self.bank)))
 
 
 @dataclass(frozen=True)
@@ -101,7 +119,9 @@ def own_spread(V: FloatArray, n_neighbours: int) -> NDArray[np.float64]:
     return np.asarray(others(V, V, centre, n_neighbours, np.arange(len(V)))[0].mean(axis=1))
 
 
-def fit_normals(V: FloatArray, spread: NDArray[np.float64], n_neighbours: int) -> NormalModel:
+def fit_normals(
+    V: FloatArray, spread: NDArray[np.float64], n_neighbours: int, index: CellIndex | None = None
+) -> NormalModel:
     """Learn from normals.
 
     Parameters
@@ -112,6 +132,8 @@ def fit_normals(V: FloatArray, spread: NDArray[np.float64], n_neighbours: int) -
         From :func:`own_spread`, of these or of more normals.
     n_neighbours : int
         k.
+    index : CellIndex or None
+        Of these rows, if they are to be searched by it.
 
     Returns
     -------
@@ -122,7 +144,15 @@ def fit_normals(V: FloatArray, spread: NDArray[np.float64], n_neighbours: int) -
     knots = rank_knots(bank)
     usual = float(np.median(spread)) or float(spread.mean()) or 1.0
     return NormalModel(
-        bank, centre, spread, usual, n_neighbours, knots, fit_moments(bank), fit_moments(ranks(bank, knots))
+        bank,
+        centre,
+        spread,
+        usual,
+        n_neighbours,
+        knots,
+        fit_moments(bank),
+        fit_moments(ranks(bank, knots)),
+        index,
     )
 
 
@@ -142,7 +172,7 @@ def add_references(model: NormalModel, references: FloatArray, prior: float) -> 
     -------
     DomainNormals
     """
-    distances = nearest_rows(references, model.bank, model.centre, model.n_neighbours)[0]
+    distances = model.nearest(references, model.n_neighbours)[0]
     return DomainNormals(
         references,
         distances.mean(axis=1),
@@ -173,12 +203,29 @@ def others(
     -------
     distances, positions : arrays of shape (n_rows, min(k, n_bank - 1))
     """
-    distances, positions = nearest_rows(V, bank, centre, k + 1)
+    return without_itself(*nearest_rows(V, bank, centre, k + 1), own)
+
+
+def without_itself(distances: Distances, positions: Positions, own: Positions) -> tuple[Distances, Positions]:
+    """Drop the row itself from its neighbours, or the last one where it is not among them.
+
+    Parameters
+    ----------
+    distances, positions : arrays of shape (n_rows, k + 1)
+        Of the neighbours.
+    own : int64 array of shape (n_rows,)
+        Position of each row in the bank; -1 where it is not in there.
+
+    Returns
+    -------
+    distances, positions : arrays of shape (n_rows, k)
+    """
     width = distances.shape[1] - 1
     itself = positions == own[:, None]
     itself[~itself.any(axis=1), -1] = True
     kept = ~itself
-    return distances[kept].reshape(len(V), width), positions[kept].reshape(len(V), width)
+    shape = (len(distances), width)
+    return distances[kept].reshape(shape), positions[kept].reshape(shape)
 
 
 def fresh_neighbours(
@@ -243,7 +290,7 @@ def nearest_normals(
     -------
     distances, positions : arrays of shape (n_rows, k)
     """
-    distances, positions = nearest_rows(V, model.bank, model.centre, model.n_neighbours)
+    distances, positions = model.nearest(V, model.n_neighbours)
     if own is None:
         return distances, positions
     more, where = nearest_rows(V, own.rows, model.centre, model.n_neighbours)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.detectors.cell_search import build_index, near_rows
 from unseen.detectors.fused.choice import (
     RESIDUAL_WEIGHTS,
     WEIGHTS,
@@ -41,12 +42,17 @@ from unseen.detectors.fused.novelty import (
     fresh_neighbours,
     nearest_normals,
     own_spread,
+    without_itself,
 )
 from unseen.detectors.fused.scales import CueScales, fit_scales
 from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray
 
 N_FOLDS = 3
 LEAST_NORMALS = 12
+EXACT_ROWS = 20_000
+"""So many normals are searched exactly; larger banks in the cells around a row."""
+
+N_PROBES = 24
 _ROUND_NORMALS = 3_000
 _ROUND_TREES = 30
 
@@ -141,7 +147,25 @@ class FittedMode:
     likeness: LikenessRule | None
 
 
-def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool) -> FittedMode:
+@dataclass(frozen=True)
+class LargeBank:
+    """More normals than everything is fitted on, to search neighbours in.
+
+    Attributes
+    ----------
+    rows : float array of shape (n_bank, n_features)
+        The normals of the fit, and more.
+    own : int64 array of shape (n_normals,)
+        Positions of the normals of the fit among them.
+    """
+
+    rows: FloatArray
+    own: NDArray[np.int64]
+
+
+def fit_mode(
+    view: str, rows: TrainingRows, options: Options, *, residual: bool, bank: LargeBank | None = None
+) -> FittedMode:
     """Fit a mode.
 
     Parameters
@@ -154,6 +178,8 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
         The settings.
     residual : bool
         Whether the view makes residuals.
+    bank : LargeBank or None
+        Normals to search neighbours in; None: those of the rows.
 
     Returns
     -------
@@ -168,6 +194,8 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
     weights = weights_of((RESIDUAL_WEIGHTS if residual else WEIGHTS)[cues])
     normals = fit_normals(rows.normals, spread, options.n_neighbours)
     placed_normals, scales = _placed_normals(rows, normals, rounds)
+    if bank is not None:
+        normals, placed_normals, scales = _in_large_bank(rows, bank, options)
     novelty = placed_normals @ weights
     strengths = choose_strengths(
         [item for item in left_out if item.local.any() or item.log_odds.any()],
@@ -192,7 +220,7 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
         local_strength=strengths.local if labelled is not None and rule is None else 0.0,
         wide_strength=strengths.wide if labelled is not None and rule is None else 0.0,
         likeness_strength=0.0 if rule is None else rule.strength,
-        likeness_level=0.0 if rule is None else rule.level,
+        likeness_levels=np.zeros(0) if rule is None else rule.of(rows.kinds),
         floor=floor,
         reach=max(reach_of(novelty), 1e-3),
         unit=max(unit, 1e-3),
@@ -221,9 +249,8 @@ def _judged_likeness(
             if not mine.all():
                 y, placed, evidence = _asked(rows, found, mine, ~mine, options, normals)
                 assert evidence is not None
-                judged.append(
-                    JudgedLikeness(sort, name, found.drifted, y, placed, evidence.likeness, rows.kinds[mine])
-                )
+                facts = (evidence.likeness, rows.kinds[mine], rows.kinds[~mine][evidence.nearest])
+                judged.append(JudgedLikeness(sort, name, found.drifted, y, placed, *facts))
     return judged
 
 
@@ -381,6 +408,19 @@ def _placed_normals(
         values[found.held] = found.values
         placed[found.held] = found.scales.place(found.values)
     return placed, fit_scales(values)
+
+
+def _in_large_bank(
+    rows: TrainingRows, bank: LargeBank, options: Options
+) -> tuple[NormalModel, NDArray[np.float64], CueScales]:
+    """Normals in a bank that is searched by cells; the cues of those of the fit as if they were new."""
+    index = build_index(bank.rows, N_PROBES, options.seed)
+    found = near_rows(bank.rows, bank.rows, index, options.n_neighbours + 1)
+    distances, positions = without_itself(*found, np.arange(len(bank.rows)))
+    normals = fit_normals(bank.rows, distances.mean(axis=1), options.n_neighbours, index)
+    values = cue_values(normals, rows.normals, (distances[bank.own], positions[bank.own]))
+    scales = fit_scales(values)
+    return normals, scales.place(values), scales
 
 
 def _learn(
