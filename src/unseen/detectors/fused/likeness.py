@@ -2,10 +2,12 @@
 
 ::
 
-    raised(x) = b · log(1 + exp(likeness(x) − c_k)),    k: the kind of the nearest labelled anomaly
+    raised(x) = m (1 − exp(−r(x) / m)),   r(x) = b · log(1 + exp(likeness(x) − c_k)),   m = 2 t
 
-Likeness is in log-odds (:mod:`unseen.detectors.fused.evidence`). Below the level c it adds next to nothing,
-above it b for each unit. Two levels are in question:
+k is the kind of the nearest labelled anomaly, t the distance from the median of the normals' novelty to its
+99.5 % quantile. Likeness is in log-odds (:mod:`unseen.detectors.fused.evidence`). Below the level c it adds
+next to nothing, above it b for each unit, and never more than m: labels overtake no row that is so much more
+novel than normals are. Two levels are in question:
 
 - *careful*: two thirds of the way from what 99 % of normals do not exceed even where they have **drifted** to
   the likeness of the typical labelled anomaly of the kind that a fit has not met (the median). Drift is made
@@ -28,6 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.detectors.fused.choice import reach_of
 from unseen.metrics.ranking import auroc
 from unseen.types import StrArray
 
@@ -35,6 +38,7 @@ CAREFUL_QUANTILE = 0.99
 BOLD_QUANTILE = 0.80
 WAY = 2 / 3
 STRENGTH = 2.0
+MOST_REACHES = 2.0
 EVEN = 0.0
 """Even odds: what normals do not exceed, where no region of them could be left out."""
 TOLERANCE = 0.005
@@ -42,6 +46,7 @@ SHARE_OF_MISSES = 0.05
 CLEAR_SHARE = 0.1
 GAIN_FOR_LOSS = 4.0
 LEAST_ROWS = 3
+SHORTEST_REACH = 1e-3
 
 
 @dataclass(frozen=True)
@@ -125,20 +130,23 @@ class LikenessRule(Level):
 
 
 def raised_by_likeness(
-    likeness: NDArray[np.float64], level: NDArray[np.float64] | float, strength: float
+    likeness: NDArray[np.float64], level: NDArray[np.float64] | float, strength: float, reach: float
 ) -> NDArray[np.float64]:
-    """Return ``strength · log(1 + exp(likeness − level))``, shape (n_rows,).
+    """Return what likeness adds to novelty, shape (n_rows,), from 0 to twice the reach.
 
     Parameters
     ----------
     likeness : float64 array of shape (n_rows,)
         Log-odds.
     level : float or float64 array of shape (n_rows,)
-        Below it hardly anything is added.
+        c. Below it hardly anything is added.
     strength : float
-        What a unit above it adds.
+        b.
+    reach : float > 0
+        t.
     """
-    return np.asarray(strength * np.logaddexp(0, likeness - level))
+    most = MOST_REACHES * reach
+    return np.asarray(most * -np.expm1(-strength / most * np.logaddexp(0, likeness - level)))
 
 
 def choose_likeness(judged: Sequence[JudgedLikeness], weights: NDArray[np.float64]) -> LikenessRule:
@@ -251,8 +259,10 @@ def area(item: JudgedLikeness, weights: NDArray[np.float64], rule: Level) -> flo
     rule : Level
         What likeness adds.
     """
-    raised = raised_by_likeness(item.likeness, rule.of(item.nearest), rule.strength)
-    return float(auroc(item.y, item.placed @ weights + raised))
+    novelty = item.placed @ weights
+    reach = max(reach_of(novelty[~item.y]), SHORTEST_REACH)
+    raised = raised_by_likeness(item.likeness, rule.of(item.nearest), rule.strength, reach)
+    return float(auroc(item.y, novelty + raised))
 
 
 def _level(judged: Sequence[JudgedLikeness], quantile: float) -> float:

@@ -3,10 +3,10 @@
 ::
 
     novelty(x) = Σ_c w_c z_c(x) / Σ_c w_c
-    score(x)   = ( novelty(x) + b · log(1 + exp(likeness(x) − c)) ) / u                     without domains
+    score(x)   = ( novelty(x) + raised(x) ) / u                                             without domains
     score(x)   = ( novelty(x) + a · t · [local(x) − f]₊ + b · wide(x) ) / u                  with domains
 
-z_c are the cues on the scale of held-back normals, f is what 99 % of them do not exceed in local, t the
+raised is that of :mod:`unseen.detectors.fused.likeness`, z_c are the cues on the scale of held-back normals, f is what 99 % of them do not exceed in local, t the
 distance from the median to the 99.5 % quantile of their novelty, u that to the 99 % quantile. With a = b = 0
 the score is the normals-only one.
 """
@@ -152,7 +152,7 @@ def raised_by(mode: Mode, evidence: Evidence) -> NDArray[np.float64]:
         added = added + mode.wide_strength * evidence.wide(mode.odds_centre, mode.odds_spread)
     if mode.likeness_strength:
         levels = mode.likeness_levels[evidence.nearest]
-        added = added + raised_by_likeness(evidence.likeness, levels, mode.likeness_strength)
+        added = added + raised_by_likeness(evidence.likeness, levels, mode.likeness_strength, mode.reach)
     return np.asarray(added / mode.unit)
 
 

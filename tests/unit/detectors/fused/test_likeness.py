@@ -61,10 +61,10 @@ def test_likeness_is_the_sum_of_three_votes():
     np.testing.assert_allclose(evidence.likeness, expected)
 
 
-def test_what_is_added_is_a_softened_ramp():
-    np.testing.assert_allclose(
-        raised_by_likeness(np.array([-50.0, 3.0, 53.0]), 3.0, 2.0), [0.0, 2 * np.log(2), 100.0], atol=1e-12
-    )
+def test_what_is_added_is_a_softened_ramp_with_an_end():
+    added = raised_by_likeness(np.array([-50.0, 3.0, 4.0, 500.0]), 3.0, 2.0, 5.0)
+    ramp = 2 * np.log1p(np.exp([0.0, 1.0]))
+    np.testing.assert_allclose(added, [0.0, *(10 * (1 - np.exp(-ramp / 10))), 10.0], atol=1e-12)
 
 
 def test_losses_are_measured_by_what_novelty_misses():
@@ -122,7 +122,9 @@ def test_nothing_left_out_leaves_even_odds():
 
 def test_area_is_that_of_novelty_plus_what_is_added():
     item = judged("kind", "a", drifted=False, novelty=1.0, likeness=3.0)
-    score = item.placed[:, 0] + 2.0 * np.log1p(np.exp(item.likeness - 1.0))
+    novelty = item.placed[:, 0]
+    most = 2 * (np.quantile(novelty[~item.y], 0.995) - np.median(novelty[~item.y]))
+    score = novelty + most * (1 - np.exp(-2.0 * np.log1p(np.exp(item.likeness - 1.0)) / most))
     assert area(item, ONE_CUE, Level(9.0, {"known": 1.0}, 2.0)) == pytest.approx(auroc(item.y, score))
 
 
