@@ -6,9 +6,9 @@
     score(x)   = ( novelty(x) + raised(x) ) / u                                             without domains
     score(x)   = ( novelty(x) + a · t · [local(x) − f]₊ + b · wide(x) ) / u                  with domains
 
-raised is that of :mod:`unseen.detectors.fused.likeness`, z_c are the cues on the scale of held-back normals, f is what 99 % of them do not exceed in local, t the
-distance from the median to the 99.5 % quantile of their novelty, u that to the 99 % quantile. With a = b = 0
-the score is the normals-only one.
+raised is that of :mod:`unseen.detectors.fused.likeness`. z_c are the cues on the scale of held-back normals,
+f is what 99 % of them do not exceed in local, t the distance from the median to the 99.5 % quantile of their
+novelty, u that to the 99 % quantile. Where labels add nothing the score is the normals-only one.
 """
 
 from __future__ import annotations
