@@ -89,7 +89,7 @@ def scored(detector: UnseenDetector, X: np.ndarray, domains: np.ndarray) -> dict
     """Return the scores of rows, and the parts of them that need no label."""
     found = {name: np.empty(len(X)) for name in NAMES}
     for batch in detector._batches(X, domains):
-        parts = score_parts(batch.mode, batch.V, batch.own)
+        parts = score_parts(batch.mode, batch.V, batch.own, batch.unviewed)
         found["fused"][batch.rows] = parts.score
         found["novelty"][batch.rows] = parts.novelty
         found["neighbours"][batch.rows] = parts.neighbours[0].mean(axis=1)

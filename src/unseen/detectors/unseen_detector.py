@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from unseen.checks import check_choice, check_int, check_matrix, check_real, resolve_domains
 from unseen.detectors.base import BaseDetector
 from unseen.detectors.fused.checking import check_domain_normals, check_mode
+from unseen.detectors.fused.left_out import LeftOutScores
 from unseen.detectors.fused.mode import Mode, score_parts, split_over_features
 from unseen.detectors.fused.novelty import DomainNormals, add_references
 from unseen.detectors.fused.reasons import Reasons, in_order, reasons_of
@@ -38,6 +39,7 @@ from unseen.detectors.fused.training import (
     fit_mode,
 )
 from unseen.references import ReferenceStore, apply_view, build_store, extend_store, reference_rows
+from unseen.scoring.calibration import Calibration
 from unseen.scoring.holding_back import group_codes
 from unseen.types import NORMAL_KIND, UNNAMED_DOMAIN, FloatArray, Labels, StrArray
 
@@ -83,6 +85,9 @@ class UnseenDetector(BaseDetector):
         each known kind when it was left out, normals-only and fused.
     n_trimmed_ : int
         Normals that ``trim`` left out.
+    left_out_ : tuple of LeftOutScores
+        For each mode, scores of the training normals by fits that had not met their domain; empty where
+        fewer than two domains are named. With five or more they calibrate, together with the rows held back.
     """
 
     uses_labels: ClassVar[bool] = True
@@ -96,6 +101,7 @@ class UnseenDetector(BaseDetector):
     joined_: dict[str, DomainNormals]
     choices_: dict[str, dict[str, str | float | list[float] | list[str]]]
     n_trimmed_: int
+    left_out_: tuple[LeftOutScores, ...]
 
     def __init__(
         self,
@@ -127,6 +133,8 @@ class UnseenDetector(BaseDetector):
         self.seed = seed
 
     def _check_fitted_values(self) -> None:
+        if len(self.left_out_) != len(self.modes_):
+            raise ValueError("the modes and their scores of domains left out do not belong together")
         if not 1 <= len(self.modes_) <= 2 or (len(self.modes_) == 2) != (self.store_ is not None):
             raise ValueError("the modes and the references do not belong together")
         for mode in self.modes_:
@@ -159,9 +167,10 @@ class UnseenDetector(BaseDetector):
         if marked.any():
             self.store_ = build_store(V, labels.domains, marked, labels.normal, keep_rows=True)
             residuals = apply_view(INNER_VIEW, V, labels.domains, self.store_)[~marked]
-            rows = _training_rows(residuals, labels.take(~marked))
+            rows = _training_rows(residuals, labels.take(~marked), V[~marked])
             fitted.append(fit_mode(INNER_VIEW, rows, options, residual=True))
         self.modes_ = tuple(item.mode for item in fitted)
+        self.left_out_ = tuple(item.left_out for item in fitted)
         self.choices_ = {
             name: _choices(item) for name, item in zip(("plain", "references"), fitted, strict=False)
         }
@@ -215,10 +224,50 @@ class UnseenDetector(BaseDetector):
     def _n_jobs(self) -> int:
         return self.n_jobs if self.n_jobs is not None else len(os.sched_getaffinity(0))
 
+    # -------------------------------------------------------------- calibrate
+    def _calibrate(self, scores: NDArray[np.float64], labels: Labels) -> None:
+        """Calibrate on rows held back, and on training normals of domains left out, if there are enough."""
+        normal_domains = labels.domains[labels.normal]
+        fresh = normal_domains[~np.isin(normal_domains, self.left_out_[0].domains)]
+        adapted = self.store_ is not None and len(fresh) > 0 and bool(self.store_.knows(fresh).all())
+        left_out = self.left_out_[1 if adapted else 0]
+        if not left_out.enough or np.any(normal_domains == UNNAMED_DOMAIN):
+            super()._calibrate(scores, labels)
+            return
+        new = labels.anomaly | (labels.normal & ~np.isin(labels.domains, left_out.domains))
+        self.calibration_ = Calibration.from_scores(
+            np.concatenate([left_out.scores, scores[new]]),
+            np.concatenate([np.zeros(len(left_out.scores), dtype=labels.y.dtype), labels.y[new]]),
+            false_alarm_rate=self.false_alarm_rate,
+            domains=np.concatenate([left_out.domains, labels.domains[new]]),
+        )
+
+    def _calibrate_for_references(self) -> None:
+        """Where rows are now scored in the second mode, take the threshold from its domains left out."""
+        left_out, before = self.left_out_[1], self.calibration_
+        if before is None or not left_out.enough:
+            return
+        found = Calibration.from_scores(
+            left_out.scores,
+            np.zeros(len(left_out.scores), dtype=np.int8),
+            false_alarm_rate=self.false_alarm_rate,
+            domains=left_out.domains,
+        )
+        self.calibration_ = found
+        if before.n_anomalies:
+            self.calibration_ = replace(
+                before,
+                normal_scores=found.normal_scores,
+                threshold=found.threshold,
+                guaranteed_false_alarm_rate=found.guaranteed_false_alarm_rate,
+                n_domains=found.n_domains,
+            )
+
     # ------------------------------------------------------------------ score
     def _adapt(self, V_ref: FloatArray, domains: StrArray) -> None:
         if self.store_ is not None:
             self.store_ = extend_store(self.store_, V_ref, domains, keep_rows=True)
+            self._calibrate_for_references()
             return
         if self.view == "residual-nearest":
             return
@@ -232,7 +281,7 @@ class UnseenDetector(BaseDetector):
     def _score(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
         out = np.empty(len(V), dtype=np.float64)
         for batch in self._batches(V, domains):
-            out[batch.rows] = score_parts(batch.mode, batch.V, batch.own).score
+            out[batch.rows] = score_parts(batch.mode, batch.V, batch.own, batch.unviewed).score
         return out
 
     def _explain(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
@@ -244,9 +293,11 @@ class UnseenDetector(BaseDetector):
         scores = np.empty(len(V), dtype=np.float64)
         contributions = np.empty(V.shape, dtype=np.float64)
         for batch in self._batches(V, domains):
-            parts = score_parts(batch.mode, batch.V, batch.own)
+            parts = score_parts(batch.mode, batch.V, batch.own, batch.unviewed)
             scores[batch.rows] = parts.score
-            contributions[batch.rows] = split_over_features(batch.mode, batch.V, parts, batch.own)
+            contributions[batch.rows] = split_over_features(
+                batch.mode, batch.V, parts, batch.own, batch.unviewed
+            )
         return scores, contributions
 
     def reasons(self, X: ArrayLike, *, domains: ArrayLike | None = None) -> Reasons:
@@ -268,8 +319,8 @@ class UnseenDetector(BaseDetector):
         names = resolve_domains(self, len(rows), domains)
         found = []
         for batch in self._batches(apply_view(self.view, rows, names, self.references_), names):
-            parts = score_parts(batch.mode, batch.V, batch.own)
-            split = split_over_features(batch.mode, batch.V, parts, batch.own)
+            parts = score_parts(batch.mode, batch.V, batch.own, batch.unviewed)
+            split = split_over_features(batch.mode, batch.V, parts, batch.own, batch.unviewed)
             found.append((batch.rows, reasons_of(batch.mode, batch.V, parts, batch.own, split)))
         return in_order(found)
 
@@ -281,16 +332,16 @@ class UnseenDetector(BaseDetector):
             rows = np.flatnonzero(known)
             if len(rows):
                 residuals = apply_view(INNER_VIEW, V[rows], domains[rows], self.store_)
-                yield _Batch(rows, residuals, self.modes_[1], None)
+                yield _Batch(rows, residuals, self.modes_[1], None, V[rows])
             rest &= ~known
         for name, own in self.joined_.items():
             rows = np.flatnonzero(rest & (domains == name))
             if len(rows):
-                yield _Batch(rows, V[rows], self.modes_[0], own)
+                yield _Batch(rows, V[rows], self.modes_[0], own, None)
                 rest[rows] = False
         rows = np.flatnonzero(rest)
         if len(rows):
-            yield _Batch(rows, V[rows], self.modes_[0], None)
+            yield _Batch(rows, V[rows], self.modes_[0], None, None)
 
 
 @dataclass(frozen=True)
@@ -301,10 +352,12 @@ class _Batch:
     V: FloatArray
     mode: Mode
     own: DomainNormals | None
+    unviewed: FloatArray | None
 
 
-def _training_rows(V: FloatArray, labels: Labels) -> TrainingRows:
+def _training_rows(V: FloatArray, labels: Labels, unviewed: FloatArray | None = None) -> TrainingRows:
     normal, anomaly = labels.normal, labels.anomaly
+    before = V if unviewed is None else unviewed
     return TrainingRows(
         normals=V[normal],
         anomalies=V[anomaly],
@@ -312,6 +365,8 @@ def _training_rows(V: FloatArray, labels: Labels) -> TrainingRows:
         anomaly_domains=labels.domains[anomaly],
         kinds=labels.kinds[anomaly],
         groups=group_codes(labels.groups, len(labels))[normal],
+        unviewed_normals=before[normal],
+        unviewed_anomalies=before[anomaly],
     )
 
 

@@ -27,6 +27,7 @@ from torch import nn
 from unseen.detectors.cell_search import CellIndex
 from unseen.detectors.fused.evidence import LabelledRows
 from unseen.detectors.fused.forest import Forest
+from unseen.detectors.fused.left_out import LeftOutScores
 from unseen.detectors.fused.mode import Mode
 from unseen.detectors.fused.moments import Moments
 from unseen.detectors.fused.novelty import DomainNormals, NormalModel
@@ -48,6 +49,7 @@ RECORDS: dict[str, type[Any]] = {
     "LabelledTrees": LabelledTrees,
     "LambdaCurve": LambdaCurve,
     "Mode": Mode,
+    "LeftOutScores": LeftOutScores,
     "Moments": Moments,
     "NormalModel": NormalModel,
     "ReferenceStore": ReferenceStore,

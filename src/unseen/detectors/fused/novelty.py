@@ -12,6 +12,13 @@ cue              value of a row x
 ``length``       |x|: the distance from the references, where rows are residuals
 ===============  ==========================================================================================
 
+Where domains are named there are two more for each block of columns (:mod:`unseen.detectors.fused.blocks`):
+
+===============  ==========================================================================================
+``length b``     |x_b|, of the columns of block b alone
+``columns b``    Mahalanobis distance of these columns, before any view, among normals of all domains
+===============  ==========================================================================================
+
 References of a domain join the bank of that domain and are weighed into its moments.
 """
 
@@ -29,6 +36,7 @@ from unseen.detectors.fused.ranks import rank_knots, ranks
 from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray
 
 CUES = ("neighbours", "local", "covariance", "ranks", "length")
+"""The cues that there always are; see :func:`cue_names`."""
 
 Distances = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -54,6 +62,10 @@ class NormalModel:
         Order statistics of each column.
     plain, ranked : Moments
         Of the normals, and of their ranks.
+    blocks : int64 array of shape (n_features,)
+        Block of each column; empty where no cue looks at blocks.
+    of_blocks : tuple of Moments
+        Of the columns of each block, before any view; empty likewise.
     index : CellIndex or None
         Cells of a large bank, which is searched in part; None: the search is exact.
     """
@@ -66,7 +78,14 @@ class NormalModel:
     knots: FloatArray
     plain: Moments
     ranked: Moments
+    blocks: NDArray[np.int64]
+    of_blocks: tuple[Moments, ...]
+
     index: CellIndex | None = None
+
+    def columns(self, block: int) -> NDArray[np.int64]:
+        """Return the columns of a block."""
+        return np.flatnonzero(self.blocks == block)
 
     def nearest(self, V: FloatArray, k: int) -> tuple[Distances, Positions]:
         """Return the nearest rows of the bank, by their distances and positions.
@@ -81,6 +100,32 @@ class NormalModel:
         if self.index is None:
             return nearest_rows(V, self.bank, self.centre, k)
         return near_rows(V, self.bank, self.index, min(k, len(self.bank)))
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks of columns, and the rows that their moments come from.
+
+    Attributes
+    ----------
+    codes : int64 array of shape (n_features,)
+        Block of each column, from 0 on.
+    rows : float array of shape (n_normals, n_features)
+        The normals as they are before any view.
+    """
+
+    codes: NDArray[np.int64]
+    rows: FloatArray
+
+    def take(self, rows: NDArray[np.bool_]) -> Blocks:
+        """Return the blocks with some of the normals only.
+
+        Parameters
+        ----------
+        rows : bool array of shape (n_normals,)
+            Which.
+        """
+        return Blocks(self.codes, self.rows[rows])
 
 
 @dataclass(frozen=True)
@@ -119,8 +164,24 @@ def own_spread(V: FloatArray, n_neighbours: int) -> NDArray[np.float64]:
     return np.asarray(others(V, V, centre, n_neighbours, np.arange(len(V)))[0].mean(axis=1))
 
 
+def cue_names(n_blocks: int) -> tuple[str, ...]:
+    """Return the names of all cues, in the order of their columns.
+
+    Parameters
+    ----------
+    n_blocks : int
+        Blocks of columns that cues look at; 0: none.
+    """
+    of_blocks = (f"{cue} {block + 1}" for block in range(n_blocks) for cue in ("length", "columns"))
+    return (*CUES, *of_blocks)
+
+
 def fit_normals(
-    V: FloatArray, spread: NDArray[np.float64], n_neighbours: int, index: CellIndex | None = None
+    V: FloatArray,
+    spread: NDArray[np.float64],
+    n_neighbours: int,
+    blocks: Blocks | None = None,
+    index: CellIndex | None = None,
 ) -> NormalModel:
     """Learn from normals.
 
@@ -132,6 +193,8 @@ def fit_normals(
         From :func:`own_spread`, of these or of more normals.
     n_neighbours : int
         k.
+    blocks : Blocks or None
+        Blocks of columns that cues are to look at, with these normals as they are before any view.
     index : CellIndex or None
         Of these rows, if they are to be searched by it.
 
@@ -143,6 +206,12 @@ def fit_normals(
     centre = bank.mean(axis=0, dtype=np.float64)
     knots = rank_knots(bank)
     usual = float(np.median(spread)) or float(spread.mean()) or 1.0
+    codes = np.zeros(0, dtype=np.int64) if blocks is None else blocks.codes
+    of_blocks = (
+        ()
+        if blocks is None
+        else tuple(fit_moments(blocks.rows[:, codes == block]) for block in range(int(codes.max()) + 1))
+    )
     return NormalModel(
         bank,
         centre,
@@ -152,6 +221,8 @@ def fit_normals(
         knots,
         fit_moments(bank),
         fit_moments(ranks(bank, knots)),
+        codes,
+        of_blocks,
         index,
     )
 
@@ -305,6 +376,7 @@ def cue_values(
     V: FloatArray,
     neighbours: tuple[Distances, Positions],
     own: DomainNormals | None = None,
+    unviewed: FloatArray | None = None,
 ) -> NDArray[np.float64]:
     """Return all cues of rows of one domain.
 
@@ -318,21 +390,31 @@ def cue_values(
         Their distances and positions.
     own : DomainNormals or None
         The references of their domain.
+    unviewed : float array of shape (n_rows, n_features) or None
+        The rows as they are before any view; None: these.
 
     Returns
     -------
-    float64 array of shape (n_rows, 5)
-        In the order of ``CUES``.
+    float64 array of shape (n_rows, n_cues)
+        In the order of :func:`cue_names`.
     """
     distances, positions = neighbours
     spread = model.spread if own is None else np.concatenate([model.spread, own.spread])
     plain, ranked = (model.plain, model.ranked) if own is None else (own.plain, own.ranked)
-    return np.column_stack(
-        [
-            distances.mean(axis=1),
-            (distances / (spread[positions] + model.usual)).mean(axis=1),
-            plain.distances(V),
-            ranked.distances(ranks(V, model.knots)),
-            np.sqrt(np.einsum("ij,ij->i", V, V, dtype=np.float64)),
-        ]
-    )
+    found = [
+        distances.mean(axis=1),
+        (distances / (spread[positions] + model.usual)).mean(axis=1),
+        plain.distances(V),
+        ranked.distances(ranks(V, model.knots)),
+        _lengths(V),
+    ]
+    before = V if unviewed is None else unviewed
+    for block, moments in enumerate(model.of_blocks):
+        columns = model.columns(block)
+        found.append(_lengths(V[:, columns]))
+        found.append(moments.distances(before[:, columns]))
+    return np.column_stack(found)
+
+
+def _lengths(V: FloatArray) -> NDArray[np.float64]:
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", V, V, dtype=np.float64)))

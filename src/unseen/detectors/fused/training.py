@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.cell_search import build_index, near_rows
+from unseen.detectors.fused.blocks import column_blocks
 from unseen.detectors.fused.choice import (
     RESIDUAL_WEIGHTS,
     WEIGHTS,
@@ -19,6 +20,7 @@ from unseen.detectors.fused.choice import (
     reach_of,
     weights_of,
 )
+from unseen.detectors.fused.cue_choice import choose_domain_weights
 from unseen.detectors.fused.drift import (
     N_DRIFTED,
     fresh_share,
@@ -33,10 +35,13 @@ from unseen.detectors.fused.evidence import (
     learn_labels,
     log_odds_location,
 )
+from unseen.detectors.fused.left_out import LeftOutScores, join_scores, no_scores
 from unseen.detectors.fused.likeness import JudgedLikeness, LikenessRule, choose_likeness
-from unseen.detectors.fused.mode import Mode
+from unseen.detectors.fused.mode import Mode, raised_by
 from unseen.detectors.fused.novelty import (
+    Blocks,
     NormalModel,
+    cue_names,
     cue_values,
     fit_normals,
     fresh_neighbours,
@@ -73,6 +78,8 @@ class TrainingRows:
         Kind of each anomaly.
     groups : int64 array of shape (n_normals,)
         Normals of one group are never split.
+    unviewed_normals, unviewed_anomalies : float array of shape (n_rows, n_features)
+        The same rows as they are before the view, if it is the detector's own; else as ``normals``.
     """
 
     normals: FloatArray
@@ -81,6 +88,8 @@ class TrainingRows:
     anomaly_domains: StrArray
     kinds: StrArray
     groups: NDArray[np.int64]
+    unviewed_normals: FloatArray
+    unviewed_anomalies: FloatArray
 
     @property
     def by_domain(self) -> bool:
@@ -139,12 +148,15 @@ class FittedMode:
         What labels may say, where domains are named.
     likeness : LikenessRule or None
         What labels may say, where none are; None without labelled anomalies.
+    left_out : LeftOutScores
+        Scores of the normals by fits without their domain.
     """
 
     mode: Mode
     cues: str
     strengths: Strengths
     likeness: LikenessRule | None
+    left_out: LeftOutScores
 
 
 @dataclass(frozen=True)
@@ -186,13 +198,19 @@ def fit_mode(
     FittedMode
     """
     spread = own_spread(rows.normals, options.n_neighbours)
-    rounds = _rounds(rows, spread, options)
+    blocks = _blocks(rows)
+    rounds = _rounds(rows, spread, blocks, options)
     judged = rounds if rows.by_domain else rounds[:1]  # without domains every round has all rows of a kind
     told = options if rows.by_domain else replace(options, labels="ignore")  # likeness is judged apart
-    left_out = [item for found in judged for item in _kinds_left_out(rows, found, told)]
-    cues = choose_cues(left_out, residual=residual)
-    weights = weights_of((RESIDUAL_WEIGHTS if residual else WEIGHTS)[cues])
-    normals = fit_normals(rows.normals, spread, options.n_neighbours)
+    by_round = [_kinds_left_out(rows, found, told) for found in judged]
+    left_out = [item for items in by_round for item in items]
+    names = cue_names(0 if blocks is None else int(blocks.codes.max()) + 1)
+    if blocks is None:
+        cues = choose_cues(left_out, residual=residual)
+        weights = weights_of((RESIDUAL_WEIGHTS if residual else WEIGHTS)[cues], names)
+    else:
+        cues, weights = choose_domain_weights(left_out, names, residual=residual)
+    normals = fit_normals(rows.normals, spread, options.n_neighbours, blocks)
     placed_normals, scales = _placed_normals(rows, normals, rounds)
     if bank is not None:
         normals, placed_normals, scales = _in_large_bank(rows, bank, options)
@@ -227,7 +245,30 @@ def fit_mode(
         odds_centre=odds_centre,
         odds_spread=odds_spread,
     )
-    return FittedMode(mode, cues, strengths, rule)
+    scores = no_scores()
+    if rows.by_domain and rounds:
+        scores = join_scores(
+            [_left_out_scores(mode, rows, *pair, options) for pair in zip(rounds, by_round, strict=True)]
+        )
+    return FittedMode(mode, cues, strengths, rule, scores)
+
+
+def _left_out_scores(
+    mode: Mode, rows: TrainingRows, found: _Round, items: list[LeftOut], options: Options
+) -> LeftOutScores:
+    """Scores of a round's normals; what labels add is the mean over the kinds left out there."""
+    held, at = _thinned_held(found, options)
+    scores = mode.scales.place(found.values[at]) @ mode.weights / mode.unit
+    for item in items if mode.labelled is not None else []:
+        scores = scores + raised_by(mode, item.local[~item.y], item.log_odds[~item.y], None) / len(items)
+    return LeftOutScores(scores, rows.normal_domains[held])
+
+
+def _thinned_held(found: _Round, options: Options) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the round that are judged, by their numbers among all rows and among the round's."""
+    every = np.flatnonzero(found.held)
+    held = _thinned(every, _ROUND_NORMALS, options.seed)
+    return held, np.searchsorted(every, held)
 
 
 def _judged_likeness(
@@ -263,7 +304,7 @@ def _drifted_rounds(rows: TrainingRows, spread: NDArray[np.float64], options: Op
     for number in range(N_DRIFTED):
         held = (part == number) | fresh
         if (part == number).any() and (fresh & (part != number)).any() and (~held).sum() > 1:
-            found.append(_left_out(rows, held, fresh & (part != number), spread, options))
+            found.append(_left_out(rows, held, fresh & (part != number), spread, None, options))
     return found
 
 
@@ -276,7 +317,16 @@ def _normal_evidence(left_out: list[LeftOut]) -> tuple[float, float, float]:
     return *log_odds_location(np.concatenate([item.log_odds[~item.y] for item in told])), floor
 
 
-def _rounds(rows: TrainingRows, spread: NDArray[np.float64], options: Options) -> list[_Round]:
+def _blocks(rows: TrainingRows) -> Blocks | None:
+    """Blocks of columns, where whole domains left out can tell which of them serve."""
+    if not rows.by_domain:
+        return None
+    return Blocks(column_blocks(rows.unviewed_normals, rows.normal_domains), rows.unviewed_normals)
+
+
+def _rounds(
+    rows: TrainingRows, spread: NDArray[np.float64], blocks: Blocks | None, options: Options
+) -> list[_Round]:
     """Leave out a third of the domains (groups, rows) in turn."""
     keys = rows.normal_domains if rows.by_domain else rows.groups
     names, codes = np.unique(keys, return_inverse=True)
@@ -290,7 +340,7 @@ def _rounds(rows: TrainingRows, spread: NDArray[np.float64], options: Options) -
         held = fold == number
         if not held.any() or held.all():
             continue
-        found.append(_left_out(rows, held, held, spread, options))
+        found.append(_left_out(rows, held, held, spread, blocks, options))
     return found
 
 
@@ -299,12 +349,14 @@ def _left_out(
     held: NDArray[np.bool_],
     usual: NDArray[np.bool_],
     spread: NDArray[np.float64],
+    blocks: Blocks | None,
     options: Options,
 ) -> _Round:
     """Fit without some normals; the scales of the cues are those of the usual ones among them."""
-    normals = fit_normals(rows.normals[~held], spread[~held], options.n_neighbours)
+    own_blocks = None if blocks is None else blocks.take(~held)
+    normals = fit_normals(rows.normals[~held], spread[~held], options.n_neighbours, own_blocks)
     neighbours = nearest_normals(normals, rows.normals[held], None)
-    values = cue_values(normals, rows.normals[held], neighbours)
+    values = cue_values(normals, rows.normals[held], neighbours, None, rows.unviewed_normals[held])
     scales = fit_scales(values[usual[held]])
     return _Round(held, normals, values, neighbours[0][:, 0], scales, not usual[held].all())
 
@@ -331,9 +383,12 @@ def _one_left_out(
     options: Options,
 ) -> LeftOut:
     y, placed, evidence = _asked(rows, found, judged, taught, options)
-    if evidence is None:
-        return LeftOut(kind, y, placed, np.zeros(len(y)), np.zeros(len(y)))
-    return LeftOut(kind, y, placed, evidence.local, evidence.log_odds())
+    local, log_odds = np.zeros(len(y)), np.zeros(len(y))
+    if evidence is not None:
+        local, log_odds = evidence.local, evidence.log_odds()
+    held, _at = _thinned_held(found, options)
+    domains = np.concatenate([rows.normal_domains[held], rows.anomaly_domains[judged]])
+    return LeftOut(kind, y, placed, local, log_odds, domains)
 
 
 def _asked(
@@ -345,11 +400,12 @@ def _asked(
     taught_normals: TaughtNormals | None = None,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], Evidence | None]:
     """Held-back normals and judged anomalies: which are which, their cues, and what the taught ones say."""
-    held = _thinned(np.flatnonzero(found.held), _ROUND_NORMALS, options.seed)
-    at = np.searchsorted(np.flatnonzero(found.held), held)
+    held, at = _thinned_held(found, options)
     V = np.concatenate([rows.normals[held], rows.anomalies[judged]])
     neighbours = nearest_normals(found.normals, rows.anomalies[judged], None)
-    values = cue_values(found.normals, rows.anomalies[judged], neighbours)
+    values = cue_values(
+        found.normals, rows.anomalies[judged], neighbours, None, rows.unviewed_anomalies[judged]
+    )
     placed = found.scales.place(np.concatenate([found.values[at], values]))
     nearest = np.concatenate([found.nearest[at], neighbours[0][:, 0]])
     y = np.arange(len(V)) >= len(held)
@@ -366,7 +422,8 @@ def _normals_of_round(rows: TrainingRows, found: _Round, options: Options) -> Ta
     bank_domains = rows.normal_domains[stayed]
     normals = rows.normals[stayed[chosen]]
     fresh = fresh_neighbours(found.normals, normals, bank_domains[chosen], bank_domains, chosen)
-    return normals, found.scales.place(cue_values(found.normals, normals, fresh)), bank_domains
+    values = cue_values(found.normals, normals, fresh, None, rows.unviewed_normals[stayed[chosen]])
+    return normals, found.scales.place(values), bank_domains
 
 
 def _learn_in_round(
@@ -381,9 +438,10 @@ def _learn_in_round(
     anomalies, domains = rows.anomalies[taught], rows.anomaly_domains[taught]
     nowhere = np.full(len(anomalies), -1)
     own = fresh_neighbours(found.normals, anomalies, domains, bank_domains, nowhere)
+    values = cue_values(found.normals, anomalies, own, None, rows.unviewed_anomalies[taught])
     return learn_labels(
         (normals, placed),
-        (anomalies, found.scales.place(cue_values(found.normals, anomalies, own))),
+        (anomalies, found.scales.place(values)),
         rows.kinds[taught],
         n_trees=min(_ROUND_TREES, options.n_trees),
         seed=options.seed,
@@ -396,12 +454,12 @@ def _placed_normals(
     rows: TrainingRows, normals: NormalModel, rounds: list[_Round]
 ) -> tuple[NDArray[np.float64], CueScales]:
     """Cues of all normals from fits without them, placed by their own round; and the pooled scales."""
-    values = np.empty((len(rows.normals), rounds[0].values.shape[1] if rounds else 5))
+    values = np.empty((len(rows.normals), len(cue_names(len(normals.of_blocks)))))
     placed = np.empty_like(values)
     if not rounds:
         own = np.arange(len(rows.normals))
         fresh = fresh_neighbours(normals, rows.normals, rows.normal_domains, rows.normal_domains, own)
-        values = cue_values(normals, rows.normals, fresh)
+        values = cue_values(normals, rows.normals, fresh, None, rows.unviewed_normals)
         scales = fit_scales(values)
         return scales.place(values), scales
     for found in rounds:
@@ -417,7 +475,7 @@ def _in_large_bank(
     index = build_index(bank.rows, N_PROBES, options.seed)
     found = near_rows(bank.rows, bank.rows, index, options.n_neighbours + 1)
     distances, positions = without_itself(*found, np.arange(len(bank.rows)))
-    normals = fit_normals(bank.rows, distances.mean(axis=1), options.n_neighbours, index)
+    normals = fit_normals(bank.rows, distances.mean(axis=1), options.n_neighbours, index=index)
     values = cue_values(normals, rows.normals, (distances[bank.own], positions[bank.own]))
     scales = fit_scales(values)
     return normals, scales.place(values), scales
@@ -438,14 +496,15 @@ def _learn(
         for found in rounds:
             here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held]) & ~done
             if here.any():
-                V = rows.anomalies[here]
-                placed[here] = found.scales.place(
-                    cue_values(found.normals, V, nearest_normals(found.normals, V, None))
-                )
+                V, unviewed = rows.anomalies[here], rows.unviewed_anomalies[here]
+                neighbours = nearest_normals(found.normals, V, None)
+                values = cue_values(found.normals, V, neighbours, None, unviewed)
+                placed[here] = found.scales.place(values)
                 done |= here
     if not done.all():
-        V = rows.anomalies[~done]
-        placed[~done] = scales.place(cue_values(normals, V, nearest_normals(normals, V, None)))
+        V, unviewed = rows.anomalies[~done], rows.unviewed_anomalies[~done]
+        neighbours = nearest_normals(normals, V, None)
+        placed[~done] = scales.place(cue_values(normals, V, neighbours, None, unviewed))
     chosen = _thinned(np.arange(len(rows.normals)), 10_000, options.seed)
     return learn_labels(
         (rows.normals[chosen], placed_normals[chosen]),

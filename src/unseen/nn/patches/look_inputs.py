@@ -26,12 +26,12 @@ class LookInputs:
         Which memory each picture is compared with.
     normals : bool array of shape (n_pictures,)
         Which pictures the memories were made of, those of a domain in this order.
-    kind : {"local", "whitened", "features", "distance", "residual", "both"}
+    kind : {"local", "neighbours", "whitened", "features", "distance", "residual", "both"}
         What the heads see.
     device : torch.device
         Where the inputs are wanted.
-    lengths : float32 array of shape (n_pictures, n_looks, height, width) or None
-        Distances by place of all looks, where the heads see these.
+    lengths : float32 array of shape (n_pictures, n_measured, height, width) or None
+        Distances of the first looks to other pictures, where the heads see these.
     """
 
     def __init__(
