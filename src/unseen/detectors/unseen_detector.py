@@ -30,14 +30,8 @@ from unseen.detectors.fused.left_out import LeftOutScores
 from unseen.detectors.fused.mode import Mode, score_parts, split_over_features
 from unseen.detectors.fused.novelty import DomainNormals, add_references
 from unseen.detectors.fused.reasons import Reasons, in_order, reasons_of
-from unseen.detectors.fused.training import (
-    EXACT_ROWS,
-    FittedMode,
-    LargeBank,
-    Options,
-    TrainingRows,
-    fit_mode,
-)
+from unseen.detectors.fused.rounds import Options, TrainingRows
+from unseen.detectors.fused.training import EXACT_ROWS, FittedMode, LargeBank, fit_mode
 from unseen.references import ReferenceStore, apply_view, build_store, extend_store, reference_rows
 from unseen.scoring.calibration import Calibration
 from unseen.scoring.holding_back import group_codes

@@ -9,7 +9,7 @@ k is the kind of the nearest labelled anomaly, t the distance from the median of
 next to nothing, above it b for each unit, and never more than m: labels overtake no row that is so much more
 novel than normals are. Two levels are in question:
 
-- *careful*: two thirds of the way from what 99 % of normals do not exceed even where they have **drifted** to
+- *careful*: four fifths of the way from what 99 % of normals do not exceed even where they have **drifted** to
   the likeness of the typical labelled anomaly of the kind that a fit has not met (the median). Drift is made
   from the training normals: whole regions of them (cells of k-means) are left out of the fit, and what labels
   then say of these regions is what they will say of normals that no one has seen.
@@ -18,7 +18,7 @@ novel than normals are. Two levels are in question:
 The careful one is taken if no kind left out loses by it, neither against fresh normals nor against those of
 regions left out. The bold one has to gain clearly more than that. With two or more known kinds, kinds left
 out have to gain, and none may lose. With one kind there is no other to ask for: labelled rows left out have
-to gain, and four times as much as groups of labelled anomalies that are left out (again cells; they stand for
+to gain, and twice as much as groups of labelled anomalies that are left out (again cells; they stand for
 kinds that the one name may hide) lose in the mean, regions left out or not.
 """
 
@@ -36,7 +36,7 @@ from unseen.types import StrArray
 
 CAREFUL_QUANTILE = 0.99
 BOLD_QUANTILE = 0.80
-WAY = 2 / 3
+WAY = 0.8
 STRENGTH = 2.0
 MOST_REACHES = 2.0
 EVEN = 0.0
@@ -44,7 +44,7 @@ EVEN = 0.0
 TOLERANCE = 0.005
 SHARE_OF_MISSES = 0.05
 CLEAR_SHARE = 0.1
-GAIN_FOR_LOSS = 4.0
+GAIN_FOR_LOSS = 2.0
 LEAST_ROWS = 3
 SHORTEST_REACH = 1e-3
 
