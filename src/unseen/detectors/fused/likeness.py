@@ -10,9 +10,9 @@ next to nothing, above it b for each unit, and never more than m: labels overtak
 novel than normals are. Two levels are in question:
 
 - *careful*: four fifths of the way from what 99 % of normals do not exceed even where they have **drifted**
-  to the likeness of the typical labelled anomaly of the kind that a fit has not met (the median). Drift is made
-  from the training normals: whole regions of them (cells of k-means) are left out of the fit, and what labels
-  then say of these regions is what they will say of normals that no one has seen.
+  to the likeness of the typical labelled anomaly of the kind that a fit has not met (the median). Drift is
+  made from the training normals: whole regions of them (cells of k-means) are left out of the fit, and what
+  labels then say of these regions is what they will say of normals that no one has seen.
 - *bold*: what 80 % of fresh normals of the usual sort do not exceed.
 
 The careful one is taken if no kind left out loses by it, neither against fresh normals nor against those of
