@@ -19,7 +19,8 @@ Where domains are named there are two more for each block of columns (:mod:`unse
 ``columns b``    Mahalanobis distance of these columns, before any view, among normals of all domains
 ===============  ==========================================================================================
 
-References of a domain join the bank of that domain and are weighed into its moments.
+References of a domain join the bank of that domain, each as good as k normals, and are weighed into its
+moments.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.baselines.k_nearest_neighbours import nearest_rows
+from unseen.detectors.cell_search import CellIndex, near_rows
 from unseen.detectors.fused.moments import Moments, fit_moments
 from unseen.detectors.fused.ranks import rank_knots, ranks
 from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray
@@ -65,6 +67,8 @@ class NormalModel:
         Block of each column; empty where no cue looks at blocks.
     of_blocks : tuple of Moments
         Of the columns of each block, before any view; empty likewise.
+    index : CellIndex or None
+        Cells of a large bank, which is searched in part; None: the search is exact.
     """
 
     bank: FloatArray
@@ -78,9 +82,25 @@ class NormalModel:
     blocks: NDArray[np.int64]
     of_blocks: tuple[Moments, ...]
 
+    index: CellIndex | None = None
+
     def columns(self, block: int) -> NDArray[np.int64]:
         """Return the columns of a block."""
         return np.flatnonzero(self.blocks == block)
+
+    def nearest(self, V: FloatArray, k: int) -> tuple[Distances, Positions]:
+        """Return the nearest rows of the bank, by their distances and positions.
+
+        Parameters
+        ----------
+        V : float array of shape (n_rows, n_features)
+            Rows.
+        k : int
+            How many.
+        """
+        if self.index is None:
+            return nearest_rows(V, self.bank, self.centre, k)
+        return near_rows(V, self.bank, self.index, min(k, len(self.bank)))
 
 
 @dataclass(frozen=True)
@@ -93,10 +113,13 @@ class Blocks:
         Block of each column, from 0 on.
     rows : float array of shape (n_normals, n_features)
         The normals as they are before any view.
+    ranked : bool
+        Whether ranks are a cue beside those of the blocks. Of residuals they say nothing and cost much.
     """
 
     codes: NDArray[np.int64]
     rows: FloatArray
+    ranked: bool = True
 
     def take(self, rows: NDArray[np.bool_]) -> Blocks:
         """Return the blocks with some of the normals only.
@@ -106,7 +129,7 @@ class Blocks:
         rows : bool array of shape (n_normals,)
             Which.
         """
-        return Blocks(self.codes, self.rows[rows])
+        return Blocks(self.codes, self.rows[rows], self.ranked)
 
 
 @dataclass(frozen=True)
@@ -158,7 +181,11 @@ def cue_names(n_blocks: int) -> tuple[str, ...]:
 
 
 def fit_normals(
-    V: FloatArray, spread: NDArray[np.float64], n_neighbours: int, blocks: Blocks | None = None
+    V: FloatArray,
+    spread: NDArray[np.float64],
+    n_neighbours: int,
+    blocks: Blocks | None = None,
+    index: CellIndex | None = None,
 ) -> NormalModel:
     """Learn from normals.
 
@@ -172,6 +199,8 @@ def fit_normals(
         k.
     blocks : Blocks or None
         Blocks of columns that cues are to look at, with these normals as they are before any view.
+    index : CellIndex or None
+        Of these rows, if they are to be searched by it.
 
     Returns
     -------
@@ -179,7 +208,7 @@ def fit_normals(
     """
     bank = np.ascontiguousarray(V)
     centre = bank.mean(axis=0, dtype=np.float64)
-    knots = rank_knots(bank)
+    knots = rank_knots(bank) if blocks is None or blocks.ranked else bank[:0].T
     usual = float(np.median(spread)) or float(spread.mean()) or 1.0
     codes = np.zeros(0, dtype=np.int64) if blocks is None else blocks.codes
     of_blocks = (
@@ -198,6 +227,7 @@ def fit_normals(
         fit_moments(ranks(bank, knots)),
         codes,
         of_blocks,
+        index,
     )
 
 
@@ -217,7 +247,7 @@ def add_references(model: NormalModel, references: FloatArray, prior: float) -> 
     -------
     DomainNormals
     """
-    distances = nearest_rows(references, model.bank, model.centre, model.n_neighbours)[0]
+    distances = model.nearest(references, model.n_neighbours)[0]
     return DomainNormals(
         references,
         distances.mean(axis=1),
@@ -248,12 +278,29 @@ def others(
     -------
     distances, positions : arrays of shape (n_rows, min(k, n_bank - 1))
     """
-    distances, positions = nearest_rows(V, bank, centre, k + 1)
+    return without_itself(*nearest_rows(V, bank, centre, k + 1), own)
+
+
+def without_itself(distances: Distances, positions: Positions, own: Positions) -> tuple[Distances, Positions]:
+    """Drop the row itself from its neighbours, or the last one where it is not among them.
+
+    Parameters
+    ----------
+    distances, positions : arrays of shape (n_rows, k + 1)
+        Of the neighbours.
+    own : int64 array of shape (n_rows,)
+        Position of each row in the bank; -1 where it is not in there.
+
+    Returns
+    -------
+    distances, positions : arrays of shape (n_rows, k)
+    """
     width = distances.shape[1] - 1
     itself = positions == own[:, None]
     itself[~itself.any(axis=1), -1] = True
     kept = ~itself
-    return distances[kept].reshape(len(V), width), positions[kept].reshape(len(V), width)
+    shape = (len(distances), width)
+    return distances[kept].reshape(shape), positions[kept].reshape(shape)
 
 
 def fresh_neighbours(
@@ -305,6 +352,9 @@ def nearest_normals(
 ) -> tuple[Distances, Positions]:
     """Return the nearest normals; positions after the bank are those of the domain's references.
 
+    A reference stands for k neighbours: what lies near a single known normal of its own place is normal,
+    however far the normals of other places are.
+
     Parameters
     ----------
     model : NormalModel
@@ -318,10 +368,13 @@ def nearest_normals(
     -------
     distances, positions : arrays of shape (n_rows, k)
     """
-    distances, positions = nearest_rows(V, model.bank, model.centre, model.n_neighbours)
+    distances, positions = model.nearest(V, model.n_neighbours)
     if own is None:
         return distances, positions
-    more, where = nearest_rows(V, own.rows, model.centre, model.n_neighbours)
+    more, where = (
+        np.repeat(found, model.n_neighbours, axis=1)
+        for found in nearest_rows(V, own.rows, model.centre, model.n_neighbours)
+    )
     merged = np.concatenate([distances, more], axis=1)
     places = np.concatenate([positions, where + len(model.bank)], axis=1)
     first = np.argsort(merged, axis=1, kind="stable")[:, : model.n_neighbours]

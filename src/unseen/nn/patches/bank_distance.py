@@ -114,7 +114,7 @@ def _lengths(queries: Tensor, memory: Mapping[str, Tensor]) -> Tensor:
     with torch.no_grad():
         plain = queries.detach()
         bank, starts = memory["bank"], memory["cell_starts"]
-        places = nearest_in_cells(plain, bank, memory["cell_centres"], starts).places
+        places = nearest_in_cells(plain, bank, memory["cell_centres"], starts)
         if len(starts) > 2:
             found = _residuals(plain, places, memory)
             highest = found.topk(min(len(found), _COMPARED_EXACTLY)).indices
