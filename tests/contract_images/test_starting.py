@@ -6,11 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from scipy import ndimage
 
 from unseen.detectors.images import MultiCue
+from unseen.detectors.images.looking import rotated
 from unseen.detectors.images.starting import domain_codes, merit, top_scores
 from unseen.detectors.images.turning import turned_looks
 from unseen.metrics import auroc
+from unseen.nn.patches.head_inputs import head_inputs, own_statistics
+from unseen.nn.patches.look_inputs import LookInputs
 from unseen.persistence import load, save
 from unseen.types import Labels
 
@@ -112,3 +117,28 @@ def test_neighbours_are_kept_with_the_model_and_adapt(world, fresh, tmp_path):
     np.testing.assert_array_equal(loaded.localise(fresh.X[:2]), adapted.localise(fresh.X[:2]))
     assert loaded.inputs_ == "neighbours"
     assert loaded.turns_ == 2
+
+
+@pytest.mark.parametrize("shape", [(2, 16, 16, 3), (1, 12, 16, 3)])
+@pytest.mark.parametrize("degrees", [0.0, 90.0, 180.0, 270.0])
+def test_quarters_of_a_circle_are_turned_exactly(shape, degrees):
+    images = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+    turned = ndimage.rotate(images, degrees, axes=(2, 1), reshape=False, order=1, mode="nearest")
+    np.testing.assert_array_equal(rotated(images, degrees), turned)
+    assert not np.array_equal(rotated(images, 45.0), images)
+
+
+def test_inputs_that_were_kept_are_those_that_were_made():
+    V = np.random.default_rng(0).normal(0, 1, (4, 2, 5, 3, 3)).astype(np.float32)
+    features = torch.from_numpy(V[:, 0, :-2].copy())
+    memories = [{name: torch.from_numpy(values) for name, values in own_statistics(features).items()}]
+    known: dict[str, Any] = {"kind": "features", "device": torch.device("cpu")}
+    looks = LookInputs(V, memories, np.zeros(4, np.int64), np.ones(4, np.bool_), **known)
+    rows, which = np.array([3, 0, 3]), np.array([1, 0, 1])
+    first, shares = looks(rows, which)
+    expected = head_inputs(torch.from_numpy(V[rows, which, :-2].copy()), memories[0], "features")
+    torch.testing.assert_close(first, expected)
+    np.testing.assert_array_equal(shares.numpy(), V[rows, which, -1])
+    again, _ = looks(np.array([0, 1, 3]), np.array([0, 1, 1]))
+    assert torch.equal(again[0], first[1])
+    assert torch.equal(again[2], first[0])

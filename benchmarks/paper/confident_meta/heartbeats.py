@@ -30,17 +30,17 @@ OURS: dict[str, dict[str, Any]] = {
     "second order": {"meta": "second"},
     "without confident weights": {"weighting": "none"},
     "without covariance penalty": {"regularisation": 0.0},
+    "with a share of the start": {"start_share": 0.5},
     "without contrastive term": {"contrastive_weight": 0.0},
     "without feature noise": {"noise": 0.0},
     "without synthetic rows": {"synthetic": False},
 }
 COMPARED = list(OURS)[:3]
 RIVALS = {"nearest neighbours": KNearestNeighbours, "Mahalanobis": Mahalanobis}
-EARLIER = {"start_share": 0.0, "contrastive_weight": 0.1}
 CHOICES: dict[str, dict[str, Any]] = {
-    "earlier form": EARLIER,
-    "and a share of the start": {**EARLIER, "start_share": 0.5},
-    "and ten times the contrastive term (the defaults)": {},
+    "the defaults": {},
+    "with a share of the start": {"start_share": 0.5},
+    "same, and ten times the contrastive term": {"start_share": 0.5, "contrastive_weight": 1.0},
     "pooled training": {"meta": "none"},
     "untrained": {"epochs": 0},
 }

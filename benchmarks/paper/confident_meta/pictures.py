@@ -51,6 +51,7 @@ ABLATION: dict[str, dict[str, Any]] = {
     "without feature noise": {"noise": 0.0},
     "without synthetic defects": {"synthetic": False},
     "without the length as a start": {"base": False},
+    "ten times the learning rate": {"lr": 3e-3},
     "without training": {"epochs": 0},
 }
 SECOND: dict[str, dict[str, Any]] = {"first order": {}, "second order": {"meta": "second"}}

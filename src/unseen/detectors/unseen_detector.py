@@ -30,8 +30,9 @@ from unseen.detectors.fused.left_out import LeftOutScores
 from unseen.detectors.fused.mode import Mode, score_parts, split_over_features
 from unseen.detectors.fused.novelty import DomainNormals, add_references
 from unseen.detectors.fused.reasons import Reasons, in_order, reasons_of
+from unseen.detectors.fused.rounds import Options, TrainingRows
 from unseen.detectors.fused.scatter import domain_factors, usual_scatter
-from unseen.detectors.fused.training import FittedMode, Options, TrainingRows, fit_mode
+from unseen.detectors.fused.training import EXACT_ROWS, FittedMode, LargeBank, fit_mode
 from unseen.references import ReferenceStore, apply_view, build_store, extend_store, reference_rows
 from unseen.scoring.calibration import Calibration
 from unseen.scoring.holding_back import group_codes
@@ -57,7 +58,9 @@ class UnseenDetector(BaseDetector):
         This share of the normals, the most unusual ones, is left out of the fit, since some of them may be
         anomalies.
     max_bank_rows : int
-        Most normals that are kept; of more, so many are drawn by ``seed``.
+        Most normals that are kept; of more, so many are drawn by ``seed``. Up to 20 000 are searched exactly.
+        Above that neighbours are searched in the cells around a row, and everything else is fitted on 20 000
+        drawn normals; with named domains, a view or ``trim`` no more than these are kept.
     n_jobs : int or None
         Threads that grow trees; None: as many as this process may use. It changes no score.
     view, n_references, calibration_fraction, false_alarm_rate, normal, seed
@@ -105,7 +108,7 @@ class UnseenDetector(BaseDetector):
         n_neighbours: int = 5,
         n_trees: int = 60,
         trim: float = 0.0,
-        max_bank_rows: int = 20_000,
+        max_bank_rows: int = 200_000,
         n_jobs: int | None = None,
         view: str = "raw",
         n_references: int = 8,
@@ -148,13 +151,15 @@ class UnseenDetector(BaseDetector):
 
     # -------------------------------------------------------------------- fit
     def _fit(self, V: FloatArray, labels: Labels) -> None:
-        chosen = self._drawn(labels)
+        chosen = self._drawn(labels, min(self.max_bank_rows, EXACT_ROWS))
+        bank = self._large_bank(V, labels, chosen)
         V, labels = V[chosen], labels.take(chosen)
         kept = self._untrimmed(V, labels)
         self.n_trimmed_ = int((~kept).sum())
         V, labels = V[kept], labels.take(kept)
         options = Options(self.n_neighbours, self.n_trees, self.seed, self._n_jobs(), self.labels)
-        fitted = [fit_mode(self.view, _training_rows(V, labels), options, residual=self.view != "raw")]
+        rows = _training_rows(V, labels)
+        fitted = [fit_mode(self.view, rows, options, residual=self.view != "raw", bank=bank)]
         self.store_, self.scatter_, self.joined_ = None, 0.0, {}
         marked = self._inner_references(labels)
         if marked.any():
@@ -169,16 +174,29 @@ class UnseenDetector(BaseDetector):
             name: _choices(item) for name, item in zip(("plain", "references"), fitted, strict=False)
         }
 
-    def _drawn(self, labels: Labels) -> NDArray[np.int64]:
+    def _drawn(self, labels: Labels, most: int) -> NDArray[np.int64]:
         """Return normals, capped, and all labelled anomalies."""
         normals = np.flatnonzero(labels.normal)
-        if len(normals) > self.max_bank_rows:
+        if len(normals) > most:
             marked = np.flatnonzero(self._inner_references(labels))
             others = np.setdiff1d(normals, marked)
             draw = np.random.default_rng(self.seed)
-            few = draw.choice(others, max(1, self.max_bank_rows - len(marked)), replace=False)
+            few = draw.choice(others, max(1, most - len(marked)), replace=False)
             normals = np.concatenate([marked, few])
         return np.sort(np.concatenate([normals, np.flatnonzero(labels.anomaly)]))
+
+    def _large_bank(self, V: FloatArray, labels: Labels, chosen: NDArray[np.int64]) -> LargeBank | None:
+        """Return all normals, capped, if they are more than everything is fitted on."""
+        own = chosen[labels.normal[chosen]]
+        others = np.setdiff1d(np.flatnonzero(labels.normal), own)
+        room = self.max_bank_rows - len(own)
+        named = bool(np.any(labels.domains[labels.normal] != UNNAMED_DOMAIN))
+        if room <= 0 or len(others) == 0 or named or self.trim or self.view != "raw":
+            return None
+        if len(others) > room:
+            others = np.random.default_rng(self.seed).choice(others, room, replace=False)
+        everything = np.sort(np.concatenate([own, others]))
+        return LargeBank(V[everything], np.searchsorted(everything, own))
 
     def _untrimmed(self, V: FloatArray, labels: Labels) -> NDArray[np.bool_]:
         """Return which rows stay when the most unusual normals go."""
@@ -370,5 +388,5 @@ def _choices(fitted: FittedMode) -> dict[str, str | float | list[float] | list[s
     return chosen | {
         "likeness": fitted.likeness.name,
         "strength": fitted.likeness.strength,
-        "level": fitted.likeness.level,
+        "levels": [fitted.likeness.levels.get(kind, fitted.likeness.level) for kind in judged.kinds],
     }

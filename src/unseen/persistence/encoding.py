@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from unseen.detectors.cell_search import CellIndex
 from unseen.detectors.fused.evidence import LabelledRows
 from unseen.detectors.fused.forest import Forest
 from unseen.detectors.fused.left_out import LeftOutScores
@@ -42,6 +43,7 @@ RECORDS: dict[str, type[Any]] = {
     "Calibration": Calibration,
     "CueScales": CueScales,
     "DomainNormals": DomainNormals,
+    "CellIndex": CellIndex,
     "Forest": Forest,
     "LabelledRows": LabelledRows,
     "LabelledTrees": LabelledTrees,

@@ -31,6 +31,8 @@ def check_mode(mode: Mode, n_features: int) -> None:
         raise ValueError("the ranks are of other features")
     if normals.n_neighbours < 1:
         raise ValueError("no neighbour counts")
+    if normals.index is not None:
+        normals.index.check(n_bank, n_features)
     _check_moments(normals.plain, n_features)
     _check_moments(normals.ranked, n_features)
     _check_blocks(normals, n_features)
@@ -39,6 +41,8 @@ def check_mode(mode: Mode, n_features: int) -> None:
         raise ValueError("the cues are not those of this method")
     if mode.labelled is not None:
         _check_labelled(mode.labelled, n_features, n_cues)
+        if mode.likeness_strength and mode.likeness_levels.shape != mode.labelled.kinds.shape:
+            raise ValueError("the labelled rows and their levels differ")
 
 
 def check_domain_normals(own: DomainNormals, n_features: int) -> None:

@@ -3,12 +3,12 @@
 ::
 
     novelty(x) = Σ_c w_c z_c(x) / Σ_c w_c
-    score(x)   = ( novelty(x) + b · log(1 + exp(likeness(x) − c)) ) / u                     without domains
+    score(x)   = ( novelty(x) + raised(x) ) / u                                             without domains
     score(x)   = ( novelty(x) + a · t · [local(x) − f]₊ + b · wide(x) ) / u                  with domains
 
-z_c are the cues on the scale of held-back normals, f is what 99 % of them do not exceed in local, t the
-distance from the median to the 99.5 % quantile of their novelty, u that to the 99 % quantile. With a = b = 0
-the score is the normals-only one.
+raised is that of :mod:`unseen.detectors.fused.likeness`. z_c are the cues on the scale of held-back normals,
+f is what 99 % of them do not exceed in local, t the distance from the median to the 99.5 % quantile of their
+novelty, u that to the 99 % quantile. Where labels add nothing the score is the normals-only one.
 """
 
 from __future__ import annotations
@@ -61,9 +61,10 @@ class Mode:
         u.
     odds_centre, odds_spread : float
         Where the normals' log-odds lie.
-    likeness_strength, likeness_level : float
-        What likeness to labelled anomalies adds, and above which level; see
-        :mod:`unseen.detectors.fused.likeness`.
+    likeness_strength : float
+        What likeness to labelled anomalies adds; see :mod:`unseen.detectors.fused.likeness`.
+    likeness_levels : float64 array of shape (n_labelled,)
+        Above which level, for rows that are nearest to this labelled anomaly; empty where it adds nothing.
     """
 
     view: str
@@ -79,7 +80,7 @@ class Mode:
     odds_centre: float
     odds_spread: float
     likeness_strength: float
-    likeness_level: float
+    likeness_levels: NDArray[np.float64]
 
     @property
     def cues(self) -> tuple[str, ...]:
@@ -143,7 +144,10 @@ def score_parts(
     if mode.labelled is None:
         return Parts(placed, novelty, np.zeros(len(V)), neighbours, None)
     evidence = evidence_of(mode.labelled, V, placed, neighbours[0][:, 0], mode.normals.usual)
-    raised = raised_by(mode, evidence.local, evidence.log_odds(), evidence.likeness)
+    above = None
+    if mode.likeness_strength:
+        above = evidence.likeness - mode.likeness_levels[evidence.nearest]
+    raised = raised_by(mode, evidence.local, evidence.log_odds(), above)
     return Parts(placed, novelty, raised, neighbours, evidence)
 
 
@@ -151,7 +155,7 @@ def raised_by(
     mode: Mode,
     local: NDArray[np.float64],
     log_odds: NDArray[np.float64],
-    likeness: NDArray[np.float64] | None,
+    above: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
     """Return what the evidence adds to the scores, shape (n_rows,), never negative.
 
@@ -161,14 +165,14 @@ def raised_by(
         Strengths and units.
     local, log_odds : float64 array of shape (n_rows,)
         What labels say about the rows.
-    likeness : float64 array of shape (n_rows,) or None
-        Likewise; None where domains are named, since there it says nothing.
+    above : float64 array of shape (n_rows,) or None
+        Their likeness above its level; None where domains are named, since there it says nothing.
     """
     added = mode.local_strength * mode.reach * np.maximum(local - mode.floor, 0.0)
     if mode.wide_strength:
         added = added + mode.wide_strength * np.logaddexp(0, (log_odds - mode.odds_centre) / mode.odds_spread)
-    if mode.likeness_strength and likeness is not None:
-        added = added + raised_by_likeness(likeness, mode.likeness_level, mode.likeness_strength)
+    if mode.likeness_strength and above is not None:
+        added = added + raised_by_likeness(above, 0.0, mode.likeness_strength, mode.reach)
     return np.asarray(added / mode.unit)
 
 

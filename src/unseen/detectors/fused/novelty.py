@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.baselines.k_nearest_neighbours import nearest_rows
+from unseen.detectors.cell_search import CellIndex, near_rows
 from unseen.detectors.fused.moments import Moments, fit_moments
 from unseen.detectors.fused.ranks import rank_knots, ranks
 from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray
@@ -66,6 +67,8 @@ class NormalModel:
         Block of each column; empty where no cue looks at blocks.
     of_blocks : tuple of Moments
         Of the columns of each block, before any view; empty likewise.
+    index : CellIndex or None
+        Cells of a large bank, which is searched in part; None: the search is exact.
     """
 
     bank: FloatArray
@@ -79,9 +82,25 @@ class NormalModel:
     blocks: NDArray[np.int64]
     of_blocks: tuple[Moments, ...]
 
+    index: CellIndex | None = None
+
     def columns(self, block: int) -> NDArray[np.int64]:
         """Return the columns of a block."""
         return np.flatnonzero(self.blocks == block)
+
+    def nearest(self, V: FloatArray, k: int) -> tuple[Distances, Positions]:
+        """Return the nearest rows of the bank, by their distances and positions.
+
+        Parameters
+        ----------
+        V : float array of shape (n_rows, n_features)
+            Rows.
+        k : int
+            How many.
+        """
+        if self.index is None:
+            return nearest_rows(V, self.bank, self.centre, k)
+        return near_rows(V, self.bank, self.index, min(k, len(self.bank)))
 
 
 @dataclass(frozen=True)
@@ -162,7 +181,11 @@ def cue_names(n_blocks: int) -> tuple[str, ...]:
 
 
 def fit_normals(
-    V: FloatArray, spread: NDArray[np.float64], n_neighbours: int, blocks: Blocks | None = None
+    V: FloatArray,
+    spread: NDArray[np.float64],
+    n_neighbours: int,
+    blocks: Blocks | None = None,
+    index: CellIndex | None = None,
 ) -> NormalModel:
     """Learn from normals.
 
@@ -176,6 +199,8 @@ def fit_normals(
         k.
     blocks : Blocks or None
         Blocks of columns that cues are to look at, with these normals as they are before any view.
+    index : CellIndex or None
+        Of these rows, if they are to be searched by it.
 
     Returns
     -------
@@ -202,6 +227,7 @@ def fit_normals(
         fit_moments(ranks(bank, knots)),
         codes,
         of_blocks,
+        index,
     )
 
 
@@ -221,7 +247,7 @@ def add_references(model: NormalModel, references: FloatArray, prior: float) -> 
     -------
     DomainNormals
     """
-    distances = nearest_rows(references, model.bank, model.centre, model.n_neighbours)[0]
+    distances = model.nearest(references, model.n_neighbours)[0]
     return DomainNormals(
         references,
         distances.mean(axis=1),
@@ -252,12 +278,29 @@ def others(
     -------
     distances, positions : arrays of shape (n_rows, min(k, n_bank - 1))
     """
-    distances, positions = nearest_rows(V, bank, centre, k + 1)
+    return without_itself(*nearest_rows(V, bank, centre, k + 1), own)
+
+
+def without_itself(distances: Distances, positions: Positions, own: Positions) -> tuple[Distances, Positions]:
+    """Drop the row itself from its neighbours, or the last one where it is not among them.
+
+    Parameters
+    ----------
+    distances, positions : arrays of shape (n_rows, k + 1)
+        Of the neighbours.
+    own : int64 array of shape (n_rows,)
+        Position of each row in the bank; -1 where it is not in there.
+
+    Returns
+    -------
+    distances, positions : arrays of shape (n_rows, k)
+    """
     width = distances.shape[1] - 1
     itself = positions == own[:, None]
     itself[~itself.any(axis=1), -1] = True
     kept = ~itself
-    return distances[kept].reshape(len(V), width), positions[kept].reshape(len(V), width)
+    shape = (len(distances), width)
+    return distances[kept].reshape(shape), positions[kept].reshape(shape)
 
 
 def fresh_neighbours(
@@ -325,7 +368,7 @@ def nearest_normals(
     -------
     distances, positions : arrays of shape (n_rows, k)
     """
-    distances, positions = nearest_rows(V, model.bank, model.centre, model.n_neighbours)
+    distances, positions = model.nearest(V, model.n_neighbours)
     if own is None:
         return distances, positions
     more, where = (

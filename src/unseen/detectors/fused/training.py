@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.detectors.cell_search import build_index, near_rows
 from unseen.detectors.fused.blocks import column_blocks
 from unseen.detectors.fused.choice import (
     RESIDUAL_WEIGHTS,
@@ -21,10 +22,7 @@ from unseen.detectors.fused.choice import (
 )
 from unseen.detectors.fused.cue_choice import choose_domain_weights
 from unseen.detectors.fused.drift import (
-    N_DRIFTED,
-    fresh_share,
     random_parts,
-    regions,
     stand_in_kinds,
 )
 from unseen.detectors.fused.evidence import (
@@ -46,86 +44,20 @@ from unseen.detectors.fused.novelty import (
     fresh_neighbours,
     nearest_normals,
     own_spread,
+    without_itself,
 )
+from unseen.detectors.fused.rounds import Options, Round, TrainingRows, drifted_rounds, rounds_of, thinned
 from unseen.detectors.fused.scales import CueScales, fit_scales
-from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray
+from unseen.types import FloatArray, StrArray
 
-N_FOLDS = 3
-LEAST_NORMALS = 12
+EXACT_ROWS = 20_000
+"""So many normals are searched exactly; larger banks in the cells around a row."""
+
+N_PROBES = 24
 _ROUND_NORMALS = 3_000
 _ROUND_TREES = 30
 
 TaughtNormals = tuple[FloatArray, NDArray[np.float64], StrArray]
-
-
-@dataclass(frozen=True)
-class TrainingRows:
-    """Rows of one view to fit a mode on.
-
-    Attributes
-    ----------
-    normals, anomalies : float array of shape (n_rows, n_features)
-        The rows.
-    normal_domains, anomaly_domains : str array of shape (n_rows,)
-        Their domains.
-    kinds : str array of shape (n_anomalies,)
-        Kind of each anomaly.
-    groups : int64 array of shape (n_normals,)
-        Normals of one group are never split.
-    unviewed_normals, unviewed_anomalies : float array of shape (n_rows, n_features)
-        The same rows as they are before the view, if it is the detector's own; else as ``normals``.
-    """
-
-    normals: FloatArray
-    anomalies: FloatArray
-    normal_domains: StrArray
-    anomaly_domains: StrArray
-    kinds: StrArray
-    groups: NDArray[np.int64]
-    unviewed_normals: FloatArray
-    unviewed_anomalies: FloatArray
-
-    @property
-    def by_domain(self) -> bool:
-        """Whether whole domains can be left out."""
-        return len(self.named_domains) >= 2
-
-    @property
-    def named_domains(self) -> StrArray:
-        """The named domains of the normals, sorted."""
-        names = np.unique(self.normal_domains)
-        return np.asarray(names[names != UNNAMED_DOMAIN])
-
-
-@dataclass(frozen=True)
-class Options:
-    """Settings of a fit.
-
-    Attributes
-    ----------
-    n_neighbours, n_trees, seed, n_jobs : int
-        As in :class:`unseen.detectors.unseen_detector.UnseenDetector`.
-    labels : {"guarded", "ignore"}
-        Whether labels may say anything.
-    """
-
-    n_neighbours: int
-    n_trees: int
-    seed: int
-    n_jobs: int
-    labels: str
-
-
-@dataclass(frozen=True)
-class _Round:
-    """One fold: a fit without it, and its rows as that fit sees them."""
-
-    held: NDArray[np.bool_]
-    normals: NormalModel
-    values: NDArray[np.float64]
-    nearest: NDArray[np.float64]
-    scales: CueScales
-    drifted: bool
 
 
 @dataclass(frozen=True)
@@ -153,7 +85,25 @@ class FittedMode:
     left_out: LeftOutScores
 
 
-def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool) -> FittedMode:
+@dataclass(frozen=True)
+class LargeBank:
+    """More normals than everything is fitted on, to search neighbours in.
+
+    Attributes
+    ----------
+    rows : float array of shape (n_bank, n_features)
+        The normals of the fit, and more.
+    own : int64 array of shape (n_normals,)
+        Positions of the normals of the fit among them.
+    """
+
+    rows: FloatArray
+    own: NDArray[np.int64]
+
+
+def fit_mode(
+    view: str, rows: TrainingRows, options: Options, *, residual: bool, bank: LargeBank | None = None
+) -> FittedMode:
     """Fit a mode.
 
     Parameters
@@ -166,6 +116,8 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
         The settings.
     residual : bool
         Whether the view makes residuals.
+    bank : LargeBank or None
+        Normals to search neighbours in; None: those of the rows.
 
     Returns
     -------
@@ -173,7 +125,7 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
     """
     spread = own_spread(rows.normals, options.n_neighbours)
     blocks = _blocks(rows, residual=residual)
-    rounds = _rounds(rows, spread, blocks, options)
+    rounds = rounds_of(rows, spread, blocks, options)
     judged = rounds if rows.by_domain else rounds[:1]  # without domains every round has all rows of a kind
     told = options if rows.by_domain else replace(options, labels="ignore")  # likeness is judged apart
     by_round = [_kinds_left_out(rows, found, told) for found in judged]
@@ -186,6 +138,8 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
         cues, weights = choose_domain_weights(left_out, names, residual=residual)
     normals = fit_normals(rows.normals, spread, options.n_neighbours, blocks)
     placed_normals, scales = _placed_normals(rows, normals, rounds)
+    if bank is not None:
+        normals, placed_normals, scales = _in_large_bank(rows, bank, options)
     novelty = placed_normals @ weights
     strengths = choose_strengths(
         [item for item in left_out if item.local.any() or item.log_odds.any()],
@@ -210,7 +164,7 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
         local_strength=strengths.local if labelled is not None and rule is None else 0.0,
         wide_strength=strengths.wide if labelled is not None and rule is None else 0.0,
         likeness_strength=0.0 if rule is None else rule.strength,
-        likeness_level=0.0 if rule is None else rule.level,
+        likeness_levels=np.zeros(0) if rule is None else rule.of(rows.kinds),
         floor=floor,
         reach=max(reach_of(novelty), 1e-3),
         unit=max(unit, 1e-3),
@@ -226,7 +180,7 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
 
 
 def _left_out_scores(
-    mode: Mode, rows: TrainingRows, found: _Round, items: list[LeftOut], options: Options
+    mode: Mode, rows: TrainingRows, found: Round, items: list[LeftOut], options: Options
 ) -> LeftOutScores:
     """Scores of a round's normals; what labels add is the mean over the kinds left out there."""
     held, at = _thinned_held(found, options)
@@ -236,15 +190,15 @@ def _left_out_scores(
     return LeftOutScores(scores, rows.normal_domains[held])
 
 
-def _thinned_held(found: _Round, options: Options) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _thinned_held(found: Round, options: Options) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of the round that are judged, by their numbers among all rows and among the round's."""
     every = np.flatnonzero(found.held)
-    held = _thinned(every, _ROUND_NORMALS, options.seed)
+    held = thinned(every, _ROUND_NORMALS, options.seed)
     return held, np.searchsorted(every, held)
 
 
 def _judged_likeness(
-    rows: TrainingRows, rounds: list[_Round], spread: NDArray[np.float64], options: Options
+    rows: TrainingRows, rounds: list[Round], spread: NDArray[np.float64], options: Options
 ) -> list[JudgedLikeness]:
     """Leave out kinds (or groups), parts and nothing, with and without a region of the normals."""
     sorts = {"kind": rows.kinds}
@@ -252,7 +206,7 @@ def _judged_likeness(
         sorts = {"group": stand_in_kinds(rows.anomalies, options.seed)}
     none = np.zeros(len(rows.kinds), dtype=np.bool_)
     judged = []
-    for found in rounds[:1] + _drifted_rounds(rows, spread, options):
+    for found in rounds[:1] + drifted_rounds(rows, spread, options):
         here = sorts if found.drifted else {**sorts, "part": random_parts(rows.kinds, options.seed)}
         asked = [
             (sort, str(name), names == name) for sort, names in here.items() for name in np.unique(names)
@@ -262,23 +216,9 @@ def _judged_likeness(
             if not mine.all():
                 y, placed, evidence = _asked(rows, found, mine, ~mine, options, normals)
                 assert evidence is not None
-                judged.append(
-                    JudgedLikeness(sort, name, found.drifted, y, placed, evidence.likeness, rows.kinds[mine])
-                )
+                facts = (evidence.likeness, rows.kinds[mine], rows.kinds[~mine][evidence.nearest])
+                judged.append(JudgedLikeness(sort, name, found.drifted, y, placed, *facts))
     return judged
-
-
-def _drifted_rounds(rows: TrainingRows, spread: NDArray[np.float64], options: Options) -> list[_Round]:
-    """Leave out a region of the normals in turn, and a few others that show the scales of the cues."""
-    if len(rows.normals) < LEAST_NORMALS:
-        return []
-    part, fresh = regions(rows.normals, options.seed), fresh_share(len(rows.normals), options.seed)
-    found = []
-    for number in range(N_DRIFTED):
-        held = (part == number) | fresh
-        if (part == number).any() and (fresh & (part != number)).any() and (~held).sum() > 1:
-            found.append(_left_out(rows, held, fresh & (part != number), spread, None, options))
-    return found
 
 
 def _normal_evidence(left_out: list[LeftOut]) -> tuple[float, float, float]:
@@ -298,44 +238,7 @@ def _blocks(rows: TrainingRows, *, residual: bool) -> Blocks | None:
     return Blocks(codes, rows.unviewed_normals, ranked=not residual)
 
 
-def _rounds(
-    rows: TrainingRows, spread: NDArray[np.float64], blocks: Blocks | None, options: Options
-) -> list[_Round]:
-    """Leave out a third of the domains (groups, rows) in turn."""
-    keys = rows.normal_domains if rows.by_domain else rows.groups
-    names, codes = np.unique(keys, return_inverse=True)
-    n_folds = min(N_FOLDS, len(names))
-    if len(rows.normals) < LEAST_NORMALS or n_folds < 2:
-        return []
-    order = np.random.default_rng(options.seed).permutation(len(names))
-    fold = (order % n_folds)[codes]
-    found = []
-    for number in range(n_folds):
-        held = fold == number
-        if not held.any() or held.all():
-            continue
-        found.append(_left_out(rows, held, held, spread, blocks, options))
-    return found
-
-
-def _left_out(
-    rows: TrainingRows,
-    held: NDArray[np.bool_],
-    usual: NDArray[np.bool_],
-    spread: NDArray[np.float64],
-    blocks: Blocks | None,
-    options: Options,
-) -> _Round:
-    """Fit without some normals; the scales of the cues are those of the usual ones among them."""
-    own_blocks = None if blocks is None else blocks.take(~held)
-    normals = fit_normals(rows.normals[~held], spread[~held], options.n_neighbours, own_blocks)
-    neighbours = nearest_normals(normals, rows.normals[held], None)
-    values = cue_values(normals, rows.normals[held], neighbours, None, rows.unviewed_normals[held])
-    scales = fit_scales(values[usual[held]])
-    return _Round(held, normals, values, neighbours[0][:, 0], scales, not usual[held].all())
-
-
-def _kinds_left_out(rows: TrainingRows, found: _Round, options: Options) -> list[LeftOut]:
+def _kinds_left_out(rows: TrainingRows, found: Round, options: Options) -> list[LeftOut]:
     """Leave each kind out of the labels of a round; with domains the kind's rows are of its domains."""
     kinds = np.unique(rows.kinds)
     here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held])
@@ -350,7 +253,7 @@ def _kinds_left_out(rows: TrainingRows, found: _Round, options: Options) -> list
 
 def _one_left_out(
     rows: TrainingRows,
-    found: _Round,
+    found: Round,
     kind: str,
     judged: NDArray[np.bool_],
     taught: NDArray[np.bool_],
@@ -367,7 +270,7 @@ def _one_left_out(
 
 def _asked(
     rows: TrainingRows,
-    found: _Round,
+    found: Round,
     judged: NDArray[np.bool_],
     taught: NDArray[np.bool_],
     options: Options,
@@ -389,10 +292,10 @@ def _asked(
     return y, placed, evidence_of(labelled, V, placed, nearest, found.normals.usual)
 
 
-def _normals_of_round(rows: TrainingRows, found: _Round, options: Options) -> TaughtNormals:
+def _normals_of_round(rows: TrainingRows, found: Round, options: Options) -> TaughtNormals:
     """Some of the normals that stayed, with cues as if they were new, and the domains of all that stayed."""
     stayed = np.flatnonzero(~found.held)
-    chosen = _thinned(np.arange(len(stayed)), _ROUND_NORMALS, options.seed)
+    chosen = thinned(np.arange(len(stayed)), _ROUND_NORMALS, options.seed)
     bank_domains = rows.normal_domains[stayed]
     normals = rows.normals[stayed[chosen]]
     fresh = fresh_neighbours(found.normals, normals, bank_domains[chosen], bank_domains, chosen)
@@ -402,7 +305,7 @@ def _normals_of_round(rows: TrainingRows, found: _Round, options: Options) -> Ta
 
 def _learn_in_round(
     rows: TrainingRows,
-    found: _Round,
+    found: Round,
     taught: NDArray[np.bool_],
     options: Options,
     taught_normals: TaughtNormals | None = None,
@@ -425,7 +328,7 @@ def _learn_in_round(
 
 
 def _placed_normals(
-    rows: TrainingRows, normals: NormalModel, rounds: list[_Round]
+    rows: TrainingRows, normals: NormalModel, rounds: list[Round]
 ) -> tuple[NDArray[np.float64], CueScales]:
     """Cues of all normals from fits without them, placed by their own round; and the pooled scales."""
     values = np.empty((len(rows.normals), len(cue_names(len(normals.of_blocks)))))
@@ -442,11 +345,24 @@ def _placed_normals(
     return placed, fit_scales(values)
 
 
+def _in_large_bank(
+    rows: TrainingRows, bank: LargeBank, options: Options
+) -> tuple[NormalModel, NDArray[np.float64], CueScales]:
+    """Normals in a bank that is searched by cells; the cues of those of the fit as if they were new."""
+    index = build_index(bank.rows, N_PROBES, options.seed)
+    found = near_rows(bank.rows, bank.rows, index, options.n_neighbours + 1)
+    distances, positions = without_itself(*found, np.arange(len(bank.rows)))
+    normals = fit_normals(bank.rows, distances.mean(axis=1), options.n_neighbours, index=index)
+    values = cue_values(normals, rows.normals, (distances[bank.own], positions[bank.own]))
+    scales = fit_scales(values)
+    return normals, scales.place(values), scales
+
+
 def _learn(
     rows: TrainingRows,
     normals: NormalModel,
     scales: CueScales,
-    rounds: list[_Round],
+    rounds: list[Round],
     placed_normals: NDArray[np.float64],
     options: Options,
 ) -> LabelledRows:
@@ -466,7 +382,7 @@ def _learn(
         V, unviewed = rows.anomalies[~done], rows.unviewed_anomalies[~done]
         neighbours = nearest_normals(normals, V, None)
         placed[~done] = scales.place(cue_values(normals, V, neighbours, None, unviewed))
-    chosen = _thinned(np.arange(len(rows.normals)), 10_000, options.seed)
+    chosen = thinned(np.arange(len(rows.normals)), 10_000, options.seed)
     return learn_labels(
         (rows.normals[chosen], placed_normals[chosen]),
         (rows.anomalies, placed),
@@ -476,9 +392,3 @@ def _learn(
         n_jobs=options.n_jobs,
         boosted=not rows.by_domain,
     )
-
-
-def _thinned(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
-    if len(rows) <= most:
-        return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))

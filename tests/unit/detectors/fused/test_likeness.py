@@ -11,6 +11,7 @@ from unseen.detectors.fused.evidence import Evidence, learn_labels
 from unseen.detectors.fused.likeness import (
     STRENGTH,
     JudgedLikeness,
+    Level,
     allowed_loss,
     area,
     choose_likeness,
@@ -28,7 +29,8 @@ def judged(left_out: str, kind: str, *, drifted: bool, novelty: float, likeness:
     y = np.arange(360) >= 300
     placed = np.where(y, novelty, 0.0) + random.normal(size=360)
     votes = np.where(y, likeness, 0.0) + random.normal(size=360)
-    return JudgedLikeness(left_out, kind, drifted, y, placed[:, None], votes, np.full(60, kind))
+    kinds, nearest = np.full(60, kind), np.full(360, "known")
+    return JudgedLikeness(left_out, kind, drifted, y, placed[:, None], votes, kinds, nearest)
 
 
 def rounds(*, kinds: float, parts: float, sort: str = "kind", drifted_kinds: float | None = None):
@@ -47,6 +49,7 @@ def rounds(*, kinds: float, parts: float, sort: str = "kind", drifted_kinds: flo
                 nothing.placed[:300],
                 nothing.likeness[:300],
                 np.zeros(0, dtype=np.str_),
+                nothing.nearest[:300],
             )
         )
     return out
@@ -58,10 +61,10 @@ def test_likeness_is_the_sum_of_three_votes():
     np.testing.assert_allclose(evidence.likeness, expected)
 
 
-def test_what_is_added_is_a_softened_ramp():
-    np.testing.assert_allclose(
-        raised_by_likeness(np.array([-50.0, 3.0, 53.0]), 3.0, 2.0), [0.0, 2 * np.log(2), 100.0], atol=1e-12
-    )
+def test_what_is_added_is_a_softened_ramp_with_an_end():
+    added = raised_by_likeness(np.array([-50.0, 3.0, 4.0, 500.0]), 3.0, 2.0, 5.0)
+    ramp = 2 * np.log1p(np.exp([0.0, 1.0]))
+    np.testing.assert_allclose(added, [0.0, *(10 * (1 - np.exp(-ramp / 10))), 10.0], atol=1e-12)
 
 
 def test_losses_are_measured_by_what_novelty_misses():
@@ -69,7 +72,7 @@ def test_losses_are_measured_by_what_novelty_misses():
     assert allowed_loss(0.8) == pytest.approx(0.01)
 
 
-def test_the_typical_likeness_is_that_of_the_least_recognised_kind():
+def test_the_typical_likeness_of_a_kind_is_a_median():
     parts = [
         JudgedLikeness(
             "part",
@@ -79,10 +82,11 @@ def test_the_typical_likeness_is_that_of_the_least_recognised_kind():
             np.zeros((5, 1)),
             np.array([99.0, 1.0, 3.0, 7.0, 9.0]),
             np.array(["a", "a", "b", "b"]),
+            np.array(["a", "a", "b", "a", "b"]),
         )
     ]
-    assert typical_likeness(parts) == 2.0
-    assert typical_likeness([]) == -np.inf
+    assert typical_likeness(parts) == {"a": 2.0, "b": 8.0}
+    assert typical_likeness([]) == {}
 
 
 def test_kinds_left_out_that_gain_clearly_let_labels_be_bold():
@@ -118,8 +122,10 @@ def test_nothing_left_out_leaves_even_odds():
 
 def test_area_is_that_of_novelty_plus_what_is_added():
     item = judged("kind", "a", drifted=False, novelty=1.0, likeness=3.0)
-    score = item.placed[:, 0] + 2.0 * np.log1p(np.exp(item.likeness - 1.0))
-    assert area(item, ONE_CUE, 1.0, 2.0) == pytest.approx(auroc(item.y, score))
+    novelty = item.placed[:, 0]
+    most = 2 * (np.quantile(novelty[~item.y], 0.995) - np.median(novelty[~item.y]))
+    score = novelty + most * (1 - np.exp(-2.0 * np.log1p(np.exp(item.likeness - 1.0)) / most))
+    assert area(item, ONE_CUE, Level(9.0, {"known": 1.0}, 2.0)) == pytest.approx(auroc(item.y, score))
 
 
 def test_boosted_trees_on_codes_cut_the_values_themselves():
