@@ -61,7 +61,8 @@ RULES: dict[str, Rule] = {
     "trees above their 99 % quantile, one reach": by("probability", 1.0, 0.99),
     "nearness of a labelled anomaly, one reach": by("gate", 1.0),
     "nearness above its 99 % quantile, one reach": by("gate", 1.0, 0.99),
-    "**probability × nearness, two reaches**": by("local", 2.0),
+    "probability × nearness, two reaches": by("local", 2.0),
+    "**likeness above its level**": lambda _calibration, rows: rows.score,
     "probability of the trees alone": lambda _calibration, rows: rows.evidence.probability,
 }
 

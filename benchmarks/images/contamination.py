@@ -45,14 +45,32 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "latent-outlier-exposure": ("latent-outlier-exposure", {}),
     "patchcore": ("patchcore", {"max_patches": 20_000}),
     "padim": ("padim", {}),
-    "nearest-neighbour-patches": ("nearest-neighbour-patches", {"max_patches": 4000}),
+    "nearest-neighbour-patches": (
+        "nearest-neighbour-patches",
+        {"score": "residual-norm", "rotations": "auto"},
+    ),
+    "nearest-neighbour-patches, 150000 patches": (
+        "nearest-neighbour-patches",
+        {"score": "residual-norm", "rotations": "auto", "max_patches": 150_000},
+    ),
+    "nearest-neighbour-patches, cosine": ("nearest-neighbour-patches", {"max_patches": 4000}),
+    "multi-cue, published weights": ("multi-cue", {"cue_weights": "fixed", "uncertainty": "entropy"}),
     "multi-cue, features": ("multi-cue", {"inputs": "features", "deviation_rate": 1.0}),
     "multi-cue, as in the paper": (
         "multi-cue",
-        {"inputs": "features", "deviation_rate": 1.0, "top_share": 0.1, "reweighting": "all"},
+        {
+            "inputs": "features",
+            "deviation_rate": 1.0,
+            "top_share": 0.1,
+            "reweighting": "all",
+            "uncertainty": "entropy",
+            "cue_weights": "fixed",
+        },
     ),
     "multi-cue, no reweighting": ("multi-cue", {"reweighting": "none"}),
     "multi-cue, weights over the whole batch": ("multi-cue", {"reweighting": "all"}),
+    "multi-cue, local": ("multi-cue", {"inputs": "local"}),
+    "multi-cue, neighbours": ("multi-cue", {"inputs": "neighbours"}),
     "multi-cue, whitened": ("multi-cue", {"inputs": "whitened"}),
     "multi-cue, distance": ("multi-cue", {"inputs": "distance"}),
     "multi-cue, both": ("multi-cue", {"inputs": "both"}),
@@ -198,26 +216,46 @@ def run(
     figures["fit_processor_seconds"] = round(fitted[1] - began[1], 1)
     if isinstance(detector, MultiCue):
         figures |= cue_figures(detector, task.test)
+        figures["inputs"] = detector.inputs_
+        names = ("deviation", "probability", "segmentation")
+        figures |= {f"weight {n}": w for n, w in zip(names, detector.weights_.tolist(), strict=True)}
     if hasattr(detector, "suspects") and level > 0:
         ranked = detector.suspects()
         dirty = np.isin(ranked.rows, task.dirty)
         figures["list_precision"] = float(dirty[: len(task.dirty)].mean())
+        figures["contaminants"] = len(task.dirty)
         figures["believed"] = ranked.n_believed
+        figures["count_error"] = abs(ranked.n_believed - len(task.dirty))
         figures["believed_precision"] = float(dirty[: ranked.n_believed].mean()) if ranked.n_believed else 0.0
         figures["believed_recall"] = float(dirty[: ranked.n_believed].sum() / len(task.dirty))
-    if options.gradients and isinstance(detector, MultiCue):
+    if wants_gradients(options, row, level):
+        assert isinstance(detector, MultiCue)
         figures |= gradient_figures(detector, task.test, options)
     where = {"category": folder.name, "row": row, "level": level, "shots": shots, "seed": seed}
     return where | figures
 
 
+def wants_gradients(options: argparse.Namespace, row: str, level: float) -> bool:
+    """Whether gradient maps are judged in a part."""
+    return options.gradients > 0 and row.startswith("multi-cue") and level == options.gradients_at
+
+
 def gradient_figures(detector: MultiCue, test: ImageSet, options: argparse.Namespace) -> dict[str, float]:
     """Pixel AUROC of gradient maps over some defective pictures."""
-    chosen = np.flatnonzero(test.labels.y == 1)[: options.gradients]
-    some, figures = test.take(chosen), {}
-    for gradients in ("cues", "deviation", "uncertainty", "segmentation", "input"):
-        maps = detector.localise(some, gradients=gradients)
-        figures[f"gradients {gradients}"] = judge_pixels(some, maps, options.size)
+    draw = np.random.default_rng(0)
+    chosen = np.sort(draw.permutation(np.flatnonzero(test.labels.y == 1))[: options.gradients])
+    some = test.take(chosen)
+    names = ("deviation", "uncertainty", "segmentation")
+    maps = {name: detector.localise(some, gradients=name) for name in names}
+    # maps of several cues are sums of these, as smoothing is linear
+    parts, weights = np.stack(list(maps.values())), np.asarray(detector.weights, dtype=np.float32)
+    maps["fused"] = np.tensordot(weights / weights.sum(), parts, axes=1)
+    maps["cues"] = parts.mean(axis=0)
+    maps["input"] = detector.localise(some, gradients="input")
+    figures = {
+        f"gradients {name}": judge_pixels(some, maps[name], options.size)
+        for name in ("fused", "cues", "input", *names)
+    }
     figures["score maps, same pictures"] = judge_pixels(some, detector.score_maps(some), options.size)
     return figures
 
@@ -240,7 +278,7 @@ def part_file(options: argparse.Namespace, where: dict[str, Any]) -> Path:
         "test": options.test,
         "size": options.size,
         "noise": options.noise,
-        "gradients": options.gradients if where["row"].startswith("multi-cue") else 0,
+        "gradients": options.gradients if wants_gradients(options, where["row"], where["level"]) else 0,
         "levels": max(options.levels_tried),
         "most_shots": max(options.shots_tried),
     }
@@ -251,7 +289,7 @@ def part_file(options: argparse.Namespace, where: dict[str, Any]) -> Path:
 def compute(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Compute the parts that are missing and return all of them."""
     Path(options.parts).mkdir(parents=True, exist_ok=True)
-    found = []
+    found, until = [], time.monotonic() + options.seconds
     for seed in options.seeds:
         for folder in options.folders:
             for level in options.levels:
@@ -261,7 +299,7 @@ def compute(options: argparse.Namespace) -> list[dict[str, Any]]:
                         where |= {"shots": shots, "seed": seed}
                         file = part_file(options, where)
                         if not file.is_file():
-                            if options.only_read:
+                            if options.only_read or time.monotonic() > until:
                                 continue
                             part = run(folder, options, row, level, shots, seed)
                             partial = file.with_suffix(".partial")
@@ -328,8 +366,18 @@ TABLES = {
     "forms": lambda parts, options: key_table(parts, options, ["image_auroc", "image_ap", "pixel_auroc"]),
     "shots": lambda parts, options: key_table(parts, options, ["image_auroc", "image_ap", "pixel_auroc"]),
     "cues": lambda parts, options: key_table(parts, options, ["image_auroc", *cue_keys(parts, "cue ")]),
+    "weights": lambda parts, options: key_table(parts, options, cue_keys(parts, "weight ")),
     "list": lambda parts, options: key_table(
-        parts, options, ["list_precision", "believed", "believed_precision", "believed_recall"]
+        parts,
+        options,
+        [
+            "contaminants",
+            "list_precision",
+            "believed",
+            "count_error",
+            "believed_precision",
+            "believed_recall",
+        ],
     ),
     "gradients": lambda parts, options: key_table(
         parts, options, [*cue_keys(parts, "gradients "), "score maps, same pictures"]
@@ -353,19 +401,22 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.1, help="share of the full range")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--gradients", type=int, default=0, help="defective pictures with gradient maps")
+    parser.add_argument("--gradients-at", type=float, default=0.1, help="at this level only")
     parser.add_argument("--levels-tried", type=float, nargs="+", default=[0.2], help="leave the test set")
     parser.add_argument("--shots-tried", type=int, nargs="+", default=[20], help="leave the test set")
     parser.add_argument("--cache", default=None, help="folder where features are kept")
     parser.add_argument("--parts", default="contamination_parts", help="folder of the results")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="start nothing after so many")
     parser.add_argument("--only-read", action="store_true", help="compute nothing")
     parser.add_argument("--table", default="levels", choices=list(TABLES))
+    parser.add_argument("--block", help="block of the page; the name of the table if not given")
     parser.add_argument("--write", action="store_true", help=f"put the table into docs/{PAGE}")
     options = parser.parse_args()
     parts = compute(options)
     text = TABLES[options.table](parts, options)
     print(text)
     if options.write:
-        write_block(PAGE, f"contamination-{options.table}", text)
+        write_block(PAGE, f"contamination-{options.block or options.table}", text)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -82,7 +83,8 @@ def prepare(name: str, table: Table, split: Split, file: Path) -> Prepared:
 
 
 def run(options: argparse.Namespace) -> list[ResultRow]:
-    """Run what is missing and return the rows of all trials."""
+    """Run what is missing, for ``--seconds`` if that is given, and return the rows of all finished trials."""
+    until = time.monotonic() + options.seconds
     table, tested = read(options.table, options.root)
     parts = options.out / options.table / PARTS
     parts.mkdir(parents=True, exist_ok=True)
@@ -105,6 +107,8 @@ def run(options: argparse.Namespace) -> list[ResultRow]:
                 with tempfile.TemporaryDirectory() as folder:
                     made: dict[str, Prepared] = {}
                     for job in group_into_jobs(to_do, SETTINGS):
+                        if time.monotonic() > until:
+                            break
                         split = job.trials[0].split
                         if split.normals_key not in made:
                             file = Path(folder) / f"{len(made)}.npy"
@@ -135,8 +139,8 @@ def table_of(rows: list[ResultRow], name: str, levels: list[float], level_of_kin
     lines, by_kind = [], []
     for detector in dict.fromkeys(row["detector"] for row in rows):
         at = [[float(np.mean(v)) for v in means[(detector, level)].values()] for level in levels]
-        if not all(at):
-            continue
+        if len({len(values) for values in at}) > 1 or not all(at):
+            continue  # not finished
         drops = [first - last for first, last in zip(at[0], at[-1], strict=True)]
         lines.append([detector, *(spread(values, 3) for values in at), spread(drops, 3)])
         by_kind.append([detector, *(spread(kinds[(detector, kind)], 3) for kind in KINDS[name])])
@@ -158,6 +162,7 @@ def main() -> None:
     parser.add_argument("--levels", default=LEVELS, type=lambda text: [float(p) for p in text.split(",")])
     parser.add_argument("--max-normals", type=int, default=10_000)
     parser.add_argument("--finished", action="store_true", help="show what is finished; run nothing")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="start nothing after so many")
     parser.add_argument("--out", type=Path, default=Path("out/contamination"))
     parser.add_argument("--write", metavar="PAGE:BLOCK", help="renew a table in docs")
     options = parser.parse_args()

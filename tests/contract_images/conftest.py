@@ -33,8 +33,6 @@ QUICK: dict[str, dict[str, Any]] = {
     "pca-residual": {"variance": 0.9},
     "res-ad-patches": {"hidden": (8,), "epochs": 5, "lr": 1e-2},
     "confident-meta-patches": {
-        "context": "absolute",
-        "score": "both",
         "latent": 8,
         "epochs": 3,
         "lr": 1e-2,

@@ -16,6 +16,8 @@ from .conftest import SHARED, draw
 
 QUICK: dict[str, Any] = {
     "context": "centred",
+    "base": False,
+    "start_share": 0.0,
     "score": "both",
     "latent": 8,
     "epochs": 3,
@@ -70,6 +72,33 @@ def test_defects_of_a_part_that_was_never_trained_on_are_found_without_reference
     assert pixel_auroc(masks, maps) > 0.8
     assert (scores > 0).all()
     assert len(detector.memory_["prototypes"]) == 0
+    assert len(detector.memory_["references"]) == 0
+
+
+def test_contrast_finds_defects_from_the_picture_alone_and_better_with_references():
+    X = [image for seed, level in enumerate((80.0, 120.0, 200.0)) for image in flat(seed, level, 0)[0]]
+    parameters = {"context": "contrast", "base": True, "score": "discriminator", "lr": 1e-3}
+    detector = made(**parameters).fit(X, domains=[name for name in "abc" for _ in range(6)])
+    images, masks = flat(9, 160.0, 6)
+    scores, maps = detector.score_and_explain(images)
+    assert pixel_auroc(masks, maps) > 0.8
+    adapted = detector.adapt(flat(10, 160.0, 0)[0], domains=["new"] * 6)
+    memory = adapted.domain_memories_["new"]
+    np.testing.assert_allclose(np.linalg.norm(memory["references"], axis=1), 1, atol=1e-5)
+    again, _ = adapted.score_and_explain(images, domains=["new"] * 12)
+    assert auroc(np.repeat([0, 1], 6), again) >= auroc(np.repeat([0, 1], 6), scores)
+
+
+def test_a_reference_picture_is_not_explained_by_its_own_patches(trained):
+    detector = made(context="contrast")
+    vars(detector).update({key: value for key, value in vars(trained).items() if key.endswith("_")})
+    V = np.random.default_rng(0).normal(size=(3, 2, detector.n_features_in_ + 2, 6, 6)).astype(np.float32)
+    known = detector._known(V)
+    tasks = [detector._task(V, some) for some in (None, known)]
+    own = known._replace(owners=torch.full_like(known.owners, 9))
+    seen_with_itself = detector._task(V, own).normals
+    assert float(seen_with_itself.norm(dim=2).mean()) < float(tasks[1].normals.norm(dim=2).mean())
+    assert float(tasks[1].normals.norm(dim=2).mean()) < float(tasks[0].normals.norm(dim=2).mean())
 
 
 def test_references_become_weights_and_prototypes_of_their_domain(trained):
@@ -96,6 +125,9 @@ def test_without_steps_the_weights_of_a_domain_are_the_shared_ones(trained):
         {"meta": "none"},
         {"synthetic": False},
         {"context": "absolute"},
+        {"context": "contrast"},
+        {"base": True},
+        {"start_share": 0.5},
     ],
     ids=str,
 )
@@ -132,7 +164,15 @@ def test_pictures_of_the_target_change_no_trained_tensor(trained):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"context": "sideways"}, {"score": "all"}, {"prototypes": 0}, {"weighting": "half"}, {"synthetic": 1}],
+    [
+        {"context": "sideways"},
+        {"score": "all"},
+        {"prototypes": 0},
+        {"weighting": "half"},
+        {"synthetic": 1},
+        {"base": 1},
+        {"start_share": 2},
+    ],
     ids=str,
 )
 def test_parameters_out_of_range_are_refused(wrong):

@@ -15,7 +15,7 @@ from unseen.persistence import load, save
 
 from .conftest import QUICK, SHARED, Pictures, draw
 
-GRADIENTS = ("cues", "deviation", "uncertainty", "segmentation", "input")
+GRADIENTS = ("fused", "cues", "deviation", "uncertainty", "segmentation", "input")
 
 
 def made(**parameters: Any) -> MultiCue:
@@ -37,7 +37,7 @@ def test_the_explanation_is_that_of_the_score(detector, fresh):
     np.testing.assert_allclose(found.scores, detector.decision_function(fresh.X), rtol=1e-5)
     np.testing.assert_allclose(found.shares.sum(axis=1), 1, rtol=1e-6)
     logs = np.log(np.maximum(found.cues, 0.05))
-    np.testing.assert_allclose(np.exp(logs @ np.array([0.55, 0.10, 0.35])), found.scores, rtol=1e-5)
+    np.testing.assert_allclose(np.exp(logs @ detector.weights_), found.scores, rtol=1e-5)
     np.testing.assert_allclose(found.cues[:, 0], 1 - np.exp(-found.values[:, 0] / 5), rtol=1e-4)
     assert found.maps.shape == (16, 3, 16, 16)
     for cue in (0, 2):
@@ -56,13 +56,35 @@ def test_gradient_maps_are_the_same_each_time(detector, fresh, gradients):
 
 
 def test_gradient_maps_show_defects(world, fresh):
-    plain = made(inputs="features", deviation_rate=1.0).fit(world.X, world.y, masks=world.masks)
+    paper = {"inputs": "features", "deviation_rate": 1.0, "uncertainty": "entropy", "cue_weights": "fixed"}
+    plain = made(**paper).fit(world.X, world.y, masks=world.masks)
     figures = {
         name: pixel_auroc(fresh.masks[8:], plain.localise(fresh.X[8:], gradients=name))
-        for name in ("cues", "deviation", "input")
+        for name in ("fused", "cues", "deviation", "input")
     }
     assert figures["deviation"] > 0.9
     assert figures["cues"] > figures["input"]
+    assert figures["fused"] > figures["input"]
+
+
+def test_gradient_maps_weigh_cues_as_the_score_does(detector, fresh):
+    some = fresh.X[8:11]
+    of_cues = [detector.localise(some, gradients=cue) for cue in ("deviation", "uncertainty", "segmentation")]
+    for name, weights in (("fused", (0.55, 0.10, 0.35)), ("cues", (1 / 3, 1 / 3, 1 / 3))):
+        expected = sum(weight * maps for weight, maps in zip(weights, of_cues, strict=True))
+        np.testing.assert_allclose(detector.localise(some, gradients=name), expected, atol=1e-6)
+
+
+def test_labelled_anomalies_decide_how_much_cues_count(world, detector):
+    assert detector.weights_.sum() == pytest.approx(1)
+    assert not np.allclose(detector.weights_, (0.55, 0.10, 0.35))
+    for fixed in (
+        made(cue_weights="fixed", epochs=1).fit(world.X, world.y),
+        made(epochs=1).fit(world.normals),
+    ):
+        np.testing.assert_allclose(fixed.weights_, (0.55, 0.10, 0.35))
+    one = made(epochs=1, synthetic=0).fit(world.X[:13], world.y[:13])
+    np.testing.assert_allclose(one.weights_, (0.55, 0.10, 0.35))
 
 
 def test_gradient_maps_of_a_domain_use_its_references(detector, fresh):

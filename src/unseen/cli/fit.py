@@ -207,10 +207,7 @@ def describe(summary: FitSummary) -> list[str]:
     ]
     if summary.domains:
         lines.append(f"domains: {len(summary.domains):,}")
-    rate = f"{summary.guaranteed_false_alarm_rate:.3g}"
-    lines.append(f"threshold {summary.threshold:.6g}: at most {rate} of fresh normals are flagged")
-    held = f"{summary.n_calibration:,} normals held back"
-    lines.append(f"p-values compare with {held}; the smallest is {summary.smallest_p:.2g}")
+    lines += _calibration_lines(summary)
     if summary.estimate is not None:
         lines.append(estimate_sentence(summary.estimate))
     elif len(summary.kinds) < 2:
@@ -220,6 +217,22 @@ def describe(summary: FitSummary) -> list[str]:
     if summary.suspects is not None:
         lines.append(suspects_sentence(summary.suspects))
     return [*lines, *(f"note: {note}" for note in summary.notes)]
+
+
+def _calibration_lines(summary: FitSummary) -> list[str]:
+    rate = f"{summary.guaranteed_false_alarm_rate:.3g}"
+    if summary.n_calibration_domains:
+        return [
+            f"threshold {summary.threshold:.6g}: aims at {summary.false_alarm_rate:g} of the normals of a "
+            f"new domain; what {summary.n_calibration_domains} domains can promise is at most {rate}",
+            f"p-values compare with the normals of {summary.n_calibration_domains} domains, each left out of "
+            f"a fit or held back; the smallest is {summary.smallest_p:.2g}",
+        ]
+    return [
+        f"threshold {summary.threshold:.6g}: at most {rate} of fresh normals are flagged",
+        f"p-values compare with {summary.n_calibration:,} normals held back; the smallest is "
+        f"{summary.smallest_p:.2g}",
+    ]
 
 
 def _with_chosen_view(detector: BaseDetector, table: Table, *, quiet: bool) -> BaseDetector:

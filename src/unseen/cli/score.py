@@ -177,10 +177,11 @@ def adapt_to(model: TableModel, references: str, domain: str | None, *, quiet: b
         f"{len(table):,} references for {of}; {model.summary.detector}: {model.detector.reference_use}",
         quiet=quiet,
     )
-    say(
-        f"p-values still compare with the {model.summary.n_calibration:,} normals held back by the fit",
-        quiet=quiet,
-    )
+    if adapted.calibration.n_domains:
+        compared = f"normals of {int(adapted.calibration.n_domains)} domains left out of the fit in turn"
+    else:
+        compared = f"{model.summary.n_calibration:,} normals held back by the fit"
+    say(f"p-values still compare with the {compared}", quiet=quiet)
     return adapted
 
 
@@ -209,6 +210,10 @@ def describe(summary: ScoreSummary) -> list[str]:
     if summary.other_categories:
         counts = ", ".join(f"{name!r} {count:,}" for name, count in summary.other_categories.items())
         lines.append(f"note: rows with a category that the training normals lack, or hardly have: {counts}")
+    lines.append(
+        f"p-values: median {summary.median_p:.2g}, distance from uniform {summary.p_distance:.2g} (normals "
+        "like those of the fit: .5 and about 0; anomalies among the rows, or drift of the normals, move both)"
+    )
     if summary.median_p < _LOW_MEDIAN_P:
         lines.append(
             f"note: half of the rows have p-values of {summary.median_p:.2g} or less, which is rare where "

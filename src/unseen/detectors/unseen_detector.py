@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -26,11 +26,15 @@ from numpy.typing import ArrayLike, NDArray
 from unseen.checks import check_choice, check_int, check_matrix, check_real, resolve_domains
 from unseen.detectors.base import BaseDetector
 from unseen.detectors.fused.checking import check_domain_normals, check_mode
+from unseen.detectors.fused.left_out import LeftOutScores
 from unseen.detectors.fused.mode import Mode, score_parts, split_over_features
 from unseen.detectors.fused.novelty import DomainNormals, add_references
 from unseen.detectors.fused.reasons import Reasons, in_order, reasons_of
-from unseen.detectors.fused.training import FittedMode, Options, TrainingRows, fit_mode
+from unseen.detectors.fused.rounds import Options, TrainingRows
+from unseen.detectors.fused.scatter import domain_factors, usual_scatter
+from unseen.detectors.fused.training import EXACT_ROWS, FittedMode, LargeBank, fit_mode
 from unseen.references import ReferenceStore, apply_view, build_store, extend_store, reference_rows
+from unseen.scoring.calibration import Calibration
 from unseen.scoring.holding_back import group_codes
 from unseen.types import NORMAL_KIND, UNNAMED_DOMAIN, FloatArray, Labels, StrArray
 
@@ -54,7 +58,9 @@ class UnseenDetector(BaseDetector):
         This share of the normals, the most unusual ones, is left out of the fit, since some of them may be
         anomalies.
     max_bank_rows : int
-        Most normals that are kept; of more, so many are drawn by ``seed``.
+        Most normals that are kept; of more, so many are drawn by ``seed``. Up to 20 000 are searched exactly.
+        Above that neighbours are searched in the cells around a row, and everything else is fitted on 20 000
+        drawn normals; with named domains, a view or ``trim`` no more than these are kept.
     n_jobs : int or None
         Threads that grow trees; None: as many as this process may use. It changes no score.
     view, n_references, calibration_fraction, false_alarm_rate, normal, seed
@@ -67,6 +73,8 @@ class UnseenDetector(BaseDetector):
         How rows are scored: without references, and, if it could be learnt, with.
     store_ : ReferenceStore or None
         References of domains, for the second mode.
+    scatter_ : float
+        How far references of a training domain usually lie apart; 0 without a second mode.
     joined_ : dict of str to DomainNormals
         References of domains as parts of the normals of the first mode.
     choices_ : dict
@@ -74,6 +82,9 @@ class UnseenDetector(BaseDetector):
         each known kind when it was left out, normals-only and fused.
     n_trimmed_ : int
         Normals that ``trim`` left out.
+    left_out_ : tuple of LeftOutScores
+        For each mode, scores of the training normals by fits that had not met their domain; empty where
+        fewer than two domains are named. With five or more they calibrate, together with the rows held back.
     """
 
     uses_labels: ClassVar[bool] = True
@@ -84,9 +95,11 @@ class UnseenDetector(BaseDetector):
 
     modes_: tuple[Mode, ...]
     store_: ReferenceStore | None
+    scatter_: float
     joined_: dict[str, DomainNormals]
     choices_: dict[str, dict[str, str | float | list[float] | list[str]]]
     n_trimmed_: int
+    left_out_: tuple[LeftOutScores, ...]
 
     def __init__(
         self,
@@ -95,7 +108,7 @@ class UnseenDetector(BaseDetector):
         n_neighbours: int = 5,
         n_trees: int = 60,
         trim: float = 0.0,
-        max_bank_rows: int = 20_000,
+        max_bank_rows: int = 200_000,
         n_jobs: int | None = None,
         view: str = "raw",
         n_references: int = 8,
@@ -118,6 +131,8 @@ class UnseenDetector(BaseDetector):
         self.seed = seed
 
     def _check_fitted_values(self) -> None:
+        if len(self.left_out_) != len(self.modes_):
+            raise ValueError("the modes and their scores of domains left out do not belong together")
         if not 1 <= len(self.modes_) <= 2 or (len(self.modes_) == 2) != (self.store_ is not None):
             raise ValueError("the modes and the references do not belong together")
         for mode in self.modes_:
@@ -136,35 +151,52 @@ class UnseenDetector(BaseDetector):
 
     # -------------------------------------------------------------------- fit
     def _fit(self, V: FloatArray, labels: Labels) -> None:
-        chosen = self._drawn(labels)
+        chosen = self._drawn(labels, min(self.max_bank_rows, EXACT_ROWS))
+        bank = self._large_bank(V, labels, chosen)
         V, labels = V[chosen], labels.take(chosen)
         kept = self._untrimmed(V, labels)
         self.n_trimmed_ = int((~kept).sum())
         V, labels = V[kept], labels.take(kept)
         options = Options(self.n_neighbours, self.n_trees, self.seed, self._n_jobs(), self.labels)
-        fitted = [fit_mode(self.view, _training_rows(V, labels), options, residual=self.view != "raw")]
-        self.store_, self.joined_ = None, {}
+        rows = _training_rows(V, labels)
+        fitted = [fit_mode(self.view, rows, options, residual=self.view != "raw", bank=bank)]
+        self.store_, self.scatter_, self.joined_ = None, 0.0, {}
         marked = self._inner_references(labels)
         if marked.any():
             self.store_ = build_store(V, labels.domains, marked, labels.normal, keep_rows=True)
-            residuals = apply_view(INNER_VIEW, V, labels.domains, self.store_)[~marked]
-            rows = _training_rows(residuals, labels.take(~marked))
+            self.scatter_ = usual_scatter(self.store_)
+            residuals = self._residuals(self.store_, V, labels.domains)[~marked]
+            rows = _training_rows(residuals, labels.take(~marked), V[~marked])
             fitted.append(fit_mode(INNER_VIEW, rows, options, residual=True))
         self.modes_ = tuple(item.mode for item in fitted)
+        self.left_out_ = tuple(item.left_out for item in fitted)
         self.choices_ = {
             name: _choices(item) for name, item in zip(("plain", "references"), fitted, strict=False)
         }
 
-    def _drawn(self, labels: Labels) -> NDArray[np.int64]:
+    def _drawn(self, labels: Labels, most: int) -> NDArray[np.int64]:
         """Return normals, capped, and all labelled anomalies."""
         normals = np.flatnonzero(labels.normal)
-        if len(normals) > self.max_bank_rows:
+        if len(normals) > most:
             marked = np.flatnonzero(self._inner_references(labels))
             others = np.setdiff1d(normals, marked)
             draw = np.random.default_rng(self.seed)
-            few = draw.choice(others, max(1, self.max_bank_rows - len(marked)), replace=False)
+            few = draw.choice(others, max(1, most - len(marked)), replace=False)
             normals = np.concatenate([marked, few])
         return np.sort(np.concatenate([normals, np.flatnonzero(labels.anomaly)]))
+
+    def _large_bank(self, V: FloatArray, labels: Labels, chosen: NDArray[np.int64]) -> LargeBank | None:
+        """Return all normals, capped, if they are more than everything is fitted on."""
+        own = chosen[labels.normal[chosen]]
+        others = np.setdiff1d(np.flatnonzero(labels.normal), own)
+        room = self.max_bank_rows - len(own)
+        named = bool(np.any(labels.domains[labels.normal] != UNNAMED_DOMAIN))
+        if room <= 0 or len(others) == 0 or named or self.trim or self.view != "raw":
+            return None
+        if len(others) > room:
+            others = np.random.default_rng(self.seed).choice(others, room, replace=False)
+        everything = np.sort(np.concatenate([own, others]))
+        return LargeBank(V[everything], np.searchsorted(everything, own))
 
     def _untrimmed(self, V: FloatArray, labels: Labels) -> NDArray[np.bool_]:
         """Return which rows stay when the most unusual normals go."""
@@ -191,10 +223,50 @@ class UnseenDetector(BaseDetector):
     def _n_jobs(self) -> int:
         return self.n_jobs if self.n_jobs is not None else len(os.sched_getaffinity(0))
 
+    # -------------------------------------------------------------- calibrate
+    def _calibrate(self, scores: NDArray[np.float64], labels: Labels) -> None:
+        """Calibrate on rows held back, and on training normals of domains left out, if there are enough."""
+        normal_domains = labels.domains[labels.normal]
+        fresh = normal_domains[~np.isin(normal_domains, self.left_out_[0].domains)]
+        adapted = self.store_ is not None and len(fresh) > 0 and bool(self.store_.knows(fresh).all())
+        left_out = self.left_out_[1 if adapted else 0]
+        if not left_out.enough or np.any(normal_domains == UNNAMED_DOMAIN):
+            super()._calibrate(scores, labels)
+            return
+        new = labels.anomaly | (labels.normal & ~np.isin(labels.domains, left_out.domains))
+        self.calibration_ = Calibration.from_scores(
+            np.concatenate([left_out.scores, scores[new]]),
+            np.concatenate([np.zeros(len(left_out.scores), dtype=labels.y.dtype), labels.y[new]]),
+            false_alarm_rate=self.false_alarm_rate,
+            domains=np.concatenate([left_out.domains, labels.domains[new]]),
+        )
+
+    def _calibrate_for_references(self) -> None:
+        """Where rows are now scored in the second mode, take the threshold from its domains left out."""
+        left_out, before = self.left_out_[1], self.calibration_
+        if before is None or not left_out.enough:
+            return
+        found = Calibration.from_scores(
+            left_out.scores,
+            np.zeros(len(left_out.scores), dtype=np.int8),
+            false_alarm_rate=self.false_alarm_rate,
+            domains=left_out.domains,
+        )
+        self.calibration_ = found
+        if before.n_anomalies:
+            self.calibration_ = replace(
+                before,
+                normal_scores=found.normal_scores,
+                threshold=found.threshold,
+                guaranteed_false_alarm_rate=found.guaranteed_false_alarm_rate,
+                n_domains=found.n_domains,
+            )
+
     # ------------------------------------------------------------------ score
     def _adapt(self, V_ref: FloatArray, domains: StrArray) -> None:
         if self.store_ is not None:
             self.store_ = extend_store(self.store_, V_ref, domains, keep_rows=True)
+            self._calibrate_for_references()
             return
         if self.view == "residual-nearest":
             return
@@ -208,7 +280,7 @@ class UnseenDetector(BaseDetector):
     def _score(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
         out = np.empty(len(V), dtype=np.float64)
         for batch in self._batches(V, domains):
-            out[batch.rows] = score_parts(batch.mode, batch.V, batch.own).score
+            out[batch.rows] = score_parts(batch.mode, batch.V, batch.own, batch.unviewed).score
         return out
 
     def _explain(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
@@ -220,9 +292,11 @@ class UnseenDetector(BaseDetector):
         scores = np.empty(len(V), dtype=np.float64)
         contributions = np.empty(V.shape, dtype=np.float64)
         for batch in self._batches(V, domains):
-            parts = score_parts(batch.mode, batch.V, batch.own)
+            parts = score_parts(batch.mode, batch.V, batch.own, batch.unviewed)
             scores[batch.rows] = parts.score
-            contributions[batch.rows] = split_over_features(batch.mode, batch.V, parts, batch.own)
+            contributions[batch.rows] = split_over_features(
+                batch.mode, batch.V, parts, batch.own, batch.unviewed
+            )
         return scores, contributions
 
     def reasons(self, X: ArrayLike, *, domains: ArrayLike | None = None) -> Reasons:
@@ -244,10 +318,16 @@ class UnseenDetector(BaseDetector):
         names = resolve_domains(self, len(rows), domains)
         found = []
         for batch in self._batches(apply_view(self.view, rows, names, self.references_), names):
-            parts = score_parts(batch.mode, batch.V, batch.own)
-            split = split_over_features(batch.mode, batch.V, parts, batch.own)
+            parts = score_parts(batch.mode, batch.V, batch.own, batch.unviewed)
+            split = split_over_features(batch.mode, batch.V, parts, batch.own, batch.unviewed)
             found.append((batch.rows, reasons_of(batch.mode, batch.V, parts, batch.own, split)))
         return in_order(found)
+
+    def _residuals(self, store: ReferenceStore, V: FloatArray, domains: StrArray) -> FloatArray:
+        """Rows seen from the nearest reference of their domain, in units of how far those lie apart."""
+        factors = domain_factors(store, self.scatter_)[store.codes(domains)]
+        residuals = apply_view(INNER_VIEW, V, domains, store)
+        return (residuals / factors[:, None]).astype(V.dtype, copy=False)
 
     def _batches(self, V: FloatArray, domains: StrArray) -> Iterator[_Batch]:
         """Yield rows that are scored alike."""
@@ -256,17 +336,17 @@ class UnseenDetector(BaseDetector):
             known = self.store_.knows(domains)
             rows = np.flatnonzero(known)
             if len(rows):
-                residuals = apply_view(INNER_VIEW, V[rows], domains[rows], self.store_)
-                yield _Batch(rows, residuals, self.modes_[1], None)
+                residuals = self._residuals(self.store_, V[rows], domains[rows])
+                yield _Batch(rows, residuals, self.modes_[1], None, V[rows])
             rest &= ~known
         for name, own in self.joined_.items():
             rows = np.flatnonzero(rest & (domains == name))
             if len(rows):
-                yield _Batch(rows, V[rows], self.modes_[0], own)
+                yield _Batch(rows, V[rows], self.modes_[0], own, None)
                 rest[rows] = False
         rows = np.flatnonzero(rest)
         if len(rows):
-            yield _Batch(rows, V[rows], self.modes_[0], None)
+            yield _Batch(rows, V[rows], self.modes_[0], None, None)
 
 
 @dataclass(frozen=True)
@@ -277,10 +357,12 @@ class _Batch:
     V: FloatArray
     mode: Mode
     own: DomainNormals | None
+    unviewed: FloatArray | None
 
 
-def _training_rows(V: FloatArray, labels: Labels) -> TrainingRows:
+def _training_rows(V: FloatArray, labels: Labels, unviewed: FloatArray | None = None) -> TrainingRows:
     normal, anomaly = labels.normal, labels.anomaly
+    before = V if unviewed is None else unviewed
     return TrainingRows(
         normals=V[normal],
         anomalies=V[anomaly],
@@ -288,16 +370,23 @@ def _training_rows(V: FloatArray, labels: Labels) -> TrainingRows:
         anomaly_domains=labels.domains[anomaly],
         kinds=labels.kinds[anomaly],
         groups=group_codes(labels.groups, len(labels))[normal],
+        unviewed_normals=before[normal],
+        unviewed_anomalies=before[anomaly],
     )
 
 
 def _choices(fitted: FittedMode) -> dict[str, str | float | list[float] | list[str]]:
-    strengths = fitted.strengths
-    return {
+    judged = fitted.likeness or fitted.strengths
+    chosen: dict[str, str | float | list[float] | list[str]] = {
         "cues": fitted.cues,
-        "local": strengths.local,
-        "wide": strengths.wide,
-        "kinds": list(strengths.kinds),
-        "novelty": [float(value) for value in strengths.novelty],
-        "fused": [float(value) for value in strengths.fused],
+        "kinds": list(judged.kinds),
+        "novelty": [float(value) for value in judged.novelty],
+        "fused": [float(value) for value in judged.fused],
+    }
+    if fitted.likeness is None:
+        return chosen | {"local": fitted.strengths.local, "wide": fitted.strengths.wide}
+    return chosen | {
+        "likeness": fitted.likeness.name,
+        "strength": fitted.likeness.strength,
+        "levels": [fitted.likeness.levels.get(kind, fitted.likeness.level) for kind in judged.kinds],
     }

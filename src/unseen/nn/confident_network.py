@@ -4,6 +4,10 @@
 patches of a picture) or has hidden layers, D is a two-layer discriminator. s is higher for anomalies. With
 noise ε the discriminator also sees ``z + σ ‖z‖ ε``, ‖z‖ the mean length of the batch's features: σ is the
 noise of an entry of a feature of length 1.
+
+With ``base`` the network starts from what needs no training, the length of x, and learns a correction:
+``s = D(z) + a h − 1``, ``h = (‖x‖ − m) / d`` with mean and standard deviation over the normals of training; a
+starts at 1 and the last layer of D at 0.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unseen.nn.multilayer_perceptron import CompressedInput, MultilayerPerceptron
+
+_LEAST_SPREAD = 1e-6
 
 
 class Judged(NamedTuple):
@@ -50,15 +56,45 @@ class ConfidentNetwork(nn.Module):
         Size of z.
     judge_hidden : int
         Width of the hidden layer of D.
+    base : bool
+        Whether the score starts from the length of a part.
     """
 
+    length: Tensor
+
     def __init__(
-        self, n_inputs: int, *, hidden: Sequence[int] = (), latent: int = 128, judge_hidden: int = 64
+        self,
+        n_inputs: int,
+        *,
+        hidden: Sequence[int] = (),
+        latent: int = 128,
+        judge_hidden: int = 64,
+        base: bool = False,
     ) -> None:
         super().__init__()
         self.compress = CompressedInput(n_inputs)
         self.encoder = MultilayerPerceptron([n_inputs, *hidden, latent])
         self.judge = MultilayerPerceptron([latent, judge_hidden, 1])
+        self.share = nn.Parameter(torch.ones(())) if base else None
+        self.register_buffer("length", torch.tensor([0.0, 1.0]))
+        if base:
+            last = self.judge[-1]
+            assert isinstance(last, nn.Linear)
+            nn.init.zeros_(last.weight)
+            nn.init.constant_(last.bias, -1.0)
+
+    def measure(self, normals: Tensor) -> None:
+        """Set centre and spread of the compression, and m and d of the lengths.
+
+        Parameters
+        ----------
+        normals : Tensor of shape (n_rows, n_inputs)
+            At least one part of a normal.
+        """
+        self.compress.measure(normals)
+        lengths = torch.linalg.vector_norm(normals.double(), dim=1)
+        spread = lengths.std(unbiased=False)
+        self.length.copy_(torch.stack([lengths.mean(), torch.where(spread > _LEAST_SPREAD, spread, 1.0)]))
 
     def forward(self, parts: Tensor, noise: Tensor | None = None, sigma: float = 0.0) -> Judged:
         """Return features and scores.
@@ -77,16 +113,25 @@ class ConfidentNetwork(nn.Module):
         Judged
         """
         z = self.encoder(self.compress(parts))
-        scores = self.judge(z)[..., 0]
+        base = self._base(parts)
+        scores = self.judge(z)[..., 0] + base
         if noise is None or sigma == 0:
             return Judged(z, scores, scores)
         length = torch.linalg.vector_norm(z.detach(), dim=-1).mean()
-        return Judged(z, scores, self.judge(z + sigma * length * noise)[..., 0])
+        return Judged(z, scores, self.judge(z + sigma * length * noise)[..., 0] + base)
 
     def score(self, parts: Tensor) -> Tensor:
         """Return s of each part, shape (...)."""
         scores: Tensor = self.judge(self.encoder(self.compress(parts)))[..., 0]
-        return scores
+        return scores + self._base(parts)
+
+    def _base(self, parts: Tensor) -> Tensor | float:
+        """a h of each part, shape (...), where the network has one."""
+        if self.share is None:
+            return 0.0
+        lengths = torch.linalg.vector_norm(parts, dim=-1)
+        base: Tensor = self.share * (lengths - self.length[0]) / self.length[1]
+        return base
 
     def positive_score(self, parts: Tensor) -> Tensor:
         """Return log(1 + e^s) of each part, shape (...): above 0, in the order of s."""

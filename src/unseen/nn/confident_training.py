@@ -3,10 +3,11 @@
 Our reconstruction. A task is one source domain: its normals, split 70/30 into support and query, and
 synthetic anomalies made from them. Each outer step takes a few tasks, adapts to each by some steps of
 gradient descent on a support batch, and updates θ by Adam with the gradient of the query loss at the adapted
-parameters, plus the penalty of :mod:`unseen.nn.losses.covariance_regularisation`. For the first epochs all
-items weigh the same; then each item's score (the largest of its parts) gives its weight within its task, and
-the weights are made anew after every epoch. ``meta="none"`` trains the same network on the pooled batches
-instead, with as many gradients as the inner and outer loops take together.
+parameters (in part at θ itself, which zero-shot scores are from), plus the penalty of
+:mod:`unseen.nn.losses.covariance_regularisation`. For the first epochs all items weigh the same; then each
+item's score (the largest of its parts) gives its weight within its task, and the weights are made anew after
+every epoch. ``meta="none"`` trains the same network on the pooled batches instead, with as many gradients as
+the inner and outer loops take together.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ class TrainingSettings:
         Steps of adaptation in training.
     inner_lr, outer_lr : float
         Of the gradient descent inside, and of Adam outside.
+    start_share : float in [0, 1]
+        Share of the query gradient that is taken at θ itself, before any step of adaptation.
     """
 
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
@@ -93,6 +96,7 @@ class TrainingSettings:
     inner_steps: int = 5
     inner_lr: float = 0.05
     outer_lr: float = 1e-3
+    start_share: float = 0.0
 
 
 @dataclass
@@ -334,6 +338,7 @@ class _Training:
                     steps=self.settings.inner_steps,
                     lr=self.settings.inner_lr,
                     order=self.settings.meta,
+                    start_share=self.settings.start_share,
                 )
             )
         mean = {name: torch.stack([g.gradient[name] for g in found]).mean(dim=0) for name in self.theta}

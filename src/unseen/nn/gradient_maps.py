@@ -8,7 +8,8 @@ A. S. Das and M. Bhuyan, "Multi-Cue Anomaly Detection and Localization under Dat
     \qquad \mathcal H = \mathcal S\Big(\tfrac13 \sum_c \tfrac12 \big(N(g^x_c) + N(U g^F_c)\big)\Big)
 
 U: bilinear to the size of the picture; N: each map to [0, 1] by its own minimum and maximum;
-:math:`\mathcal S`: Gaussian smoothing.
+:math:`\mathcal S`: Gaussian smoothing. ``"cues"`` is this even mean; ``"fused"`` has the weights of
+the score, :math:`w_c / \sum w`, in place of a third.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from torch import Tensor
 from unseen.nn.backbones.differentiable import differentiable_maps
 from unseen.nn.backbones.extraction import patch_grid
 from unseen.nn.backbones.protocol import Backbone
-from unseen.nn.cues import CUES
+from unseen.nn.cues import CUES, WEIGHTS
 from unseen.nn.patches.maps import gaussian_smoothing
 from unseen.pixels import Pixels
 
-GRADIENTS = ("cues", *CUES, "input")
+GRADIENTS = ("fused", "cues", *CUES, "input")
 
 _SIGMA, _SIZE_OF_SIGMA = 4.0, 256
 
@@ -41,7 +42,8 @@ def gradient_maps(
     *,
     strides: tuple[int, ...],
     pool: int = 1,
-    gradients: str = "cues",
+    gradients: str = "fused",
+    weights: tuple[float, float, float] = WEIGHTS,
 ) -> NDArray[np.float32]:
     """Return the gradient maps of pictures.
 
@@ -59,8 +61,11 @@ def gradient_maps(
         Feature maps that are joined; F_l is the coarsest.
     pool : int, odd
         As for the detector.
-    gradients : {"cues", "deviation", "uncertainty", "segmentation", "input"}
-        The mean over all cues, one of them, or the plain gradient of the score by the pixels.
+    gradients : {"fused", "cues", "deviation", "uncertainty", "segmentation", "input"}
+        The mean over all cues, each by its weight in the score or evenly, one of them, or the plain gradient
+        of the score by the pixels.
+    weights : tuple of three floats >= 0
+        Of the cues in the score; not all 0.
 
     Returns
     -------
@@ -76,11 +81,34 @@ def gradient_maps(
             (by_pixels,) = torch.autograd.grad(fused(cues).sum(), pixels)
             found = to_unit(by_pixels.abs().sum(dim=1))
         else:
-            wanted = range(len(CUES)) if gradients == "cues" else [CUES.index(gradients)]
-            each = [_of_cue(cues[:, place], pixels, last) for place in wanted]
-            found = torch.stack(each).mean(dim=0)
+            counted = weights_of(gradients, weights)
+            each = [
+                count * _of_cue(cues[:, place], pixels, last) for place, count in enumerate(counted) if count
+            ]
+            found = torch.stack(each).sum(dim=0)
     sigma = _SIGMA * max(images.shape[1:3]) / _SIZE_OF_SIGMA
     return np.asarray(gaussian_smoothing(found[:, None], sigma)[:, 0].cpu().numpy())
+
+
+def weights_of(gradients: str, weights: tuple[float, float, float]) -> tuple[float, ...]:
+    """Return how much the maps of the cues count in a gradient map.
+
+    Parameters
+    ----------
+    gradients : {"fused", "cues", "deviation", "uncertainty", "segmentation"}
+        As for :func:`gradient_maps`.
+    weights : tuple of three floats >= 0
+        Of the cues in the score.
+
+    Returns
+    -------
+    tuple of three floats
+        Of sum 1.
+    """
+    if gradients == "fused":
+        return tuple(weight / sum(weights) for weight in weights)
+    wanted = CUES if gradients == "cues" else (gradients,)
+    return tuple(float(cue in wanted) / len(wanted) for cue in CUES)
 
 
 def to_unit(maps: Tensor) -> Tensor:

@@ -9,6 +9,13 @@ For parameters θ, a support loss S and a query loss Q of one task (C. Finn, P. 
 The outer step is :math:`\theta \leftarrow \theta - b\, g`: *against* the gradient of the query loss. To first
 order g is taken at the adapted parameters; to second order it is the gradient of
 :math:`\theta \mapsto Q(\theta'_K(\theta))`, through all inner steps (``torch.func``).
+
+Nothing in g asks θ to be good where no step is taken. With a share :math:`\rho` of the start
+
+.. math:: g = \rho\, \nabla Q(\theta) + (1 - \rho)\, \nabla Q(\theta'_K)
+
+which is the loss over several numbers of steps (A. Antoniou, H. Edwards, A. Storkey, "How to train your
+MAML", ICLR 2019) for the two numbers that are used: none, and K.
 """
 
 from __future__ import annotations
@@ -107,6 +114,7 @@ def meta_gradient(
     steps: int,
     lr: float,
     order: str = "first",
+    start_share: float = 0.0,
 ) -> MetaGradient:
     """Return the gradient of the outer step for one task.
 
@@ -122,11 +130,27 @@ def meta_gradient(
         a.
     order : {"first", "second"}
         See the top of this file.
+    start_share : float in [0, 1]
+        ρ.
 
     Returns
     -------
     MetaGradient
     """
+    found = _gradient_after_steps(support_loss, query_loss, theta, steps=steps, lr=lr, order=order)
+    if start_share == 0:
+        return found
+    at_start, _ = gradient_and_loss(query_loss, theta)
+    mixed = {
+        name: start_share * at_start[name] + (1 - start_share) * part for name, part in found.gradient.items()
+    }
+    return found._replace(gradient=mixed)
+
+
+def _gradient_after_steps(
+    support_loss: TaskLoss, query_loss: TaskLoss, theta: Parameters, *, steps: int, lr: float, order: str
+) -> MetaGradient:
+    """:func:`meta_gradient` without a share of the start."""
     start = {name: value.detach() for name, value in theta.items()}
     with torch.no_grad():
         before = support_loss(start)

@@ -24,8 +24,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from unseen.detectors.cell_search import CellIndex
 from unseen.detectors.fused.evidence import LabelledRows
 from unseen.detectors.fused.forest import Forest
+from unseen.detectors.fused.left_out import LeftOutScores
 from unseen.detectors.fused.mode import Mode
 from unseen.detectors.fused.moments import Moments
 from unseen.detectors.fused.novelty import DomainNormals, NormalModel
@@ -41,11 +43,13 @@ RECORDS: dict[str, type[Any]] = {
     "Calibration": Calibration,
     "CueScales": CueScales,
     "DomainNormals": DomainNormals,
+    "CellIndex": CellIndex,
     "Forest": Forest,
     "LabelledRows": LabelledRows,
     "LabelledTrees": LabelledTrees,
     "LambdaCurve": LambdaCurve,
     "Mode": Mode,
+    "LeftOutScores": LeftOutScores,
     "Moments": Moments,
     "NormalModel": NormalModel,
     "ReferenceStore": ReferenceStore,

@@ -31,7 +31,9 @@ class FitSummary:
     domains : dict of str to int
         Rows of each named domain.
     n_calibration : int
-        Normals that were held back for calibration.
+        Scores of normals that calibrate.
+    n_calibration_domains : int
+        Whole domains that they come from, each scored by a fit without it; 0 where rows were held back.
     smallest_p : float
         Smallest p-value that so many calibration normals allow, 1 / (n_calibration + 1).
     threshold : float
@@ -39,7 +41,8 @@ class FitSummary:
     false_alarm_rate : float
         Share of normals that may be flagged, as asked for.
     guaranteed_false_alarm_rate : float
-        The bound that holds at the threshold; larger if there are too few calibration normals.
+        The bound that holds at the threshold; larger if there are too few calibration normals, or if it is
+        for normals of new domains.
     reference_use : str
         What the detector does with references.
     notes : tuple of str
@@ -69,6 +72,7 @@ class FitSummary:
     reference_use: str
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    n_calibration_domains: int = 0
     estimate: dict[str, Any] | None = field(default=None)
     suspects: dict[str, Any] | None = field(default=None)
 
@@ -143,6 +147,7 @@ def summarise(
         reference_use=detector.reference_use,
         notes=tuple(dict.fromkeys(notes)),
         seconds=seconds,
+        n_calibration_domains=int(calibration.n_domains),
     )
 
 

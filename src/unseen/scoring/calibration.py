@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from unseen.checks import check_real
 from unseen.errors import LabelError
 from unseen.scoring.conformal import check_scores, conformal_p_values, smallest_p
+from unseen.scoring.domains import balanced_over_domains, guaranteed_on_new_domains
 from unseen.scoring.holding_back import hold_back
 from unseen.scoring.logistic import LogisticCurve, curve_without_anomalies, fit_logistic, probabilities
 from unseen.scoring.thresholds import f1_threshold, false_alarm_threshold
@@ -38,6 +39,8 @@ class Calibration:
     guaranteed_false_alarm_rate : float
         The bound that holds for fresh normals: at most ``false_alarm_rate``, except where there are too few
         calibration normals for it; then the threshold is their largest score and the bound ``1 / (n + 1)``.
+        Where whole domains calibrate, it is the bound for normals of a fresh *domain*, which is larger:
+        see :func:`unseen.scoring.domains.guaranteed_on_new_domains`.
     f1_threshold : float
         The threshold with the largest F1 on the held-back rows; NaN without anomalies among them.
     prior : float
@@ -47,6 +50,8 @@ class Calibration:
         How many anomalies the probabilities rest on (a whole number).
     centre, scale, intercept, slope : float
         The logistic curve, see :class:`unseen.scoring.logistic.LogisticCurve`.
+    n_domains : float
+        How many whole domains calibrate (a whole number); 0 where single rows do.
     """
 
     normal_scores: NDArray[np.float64]
@@ -60,9 +65,12 @@ class Calibration:
     scale: float
     intercept: float
     slope: float
+    n_domains: float = 0.0
 
     @classmethod
-    def from_scores(cls, scores: ArrayLike, y: ArrayLike, *, false_alarm_rate: float) -> Self:
+    def from_scores(
+        cls, scores: ArrayLike, y: ArrayLike, *, false_alarm_rate: float, domains: ArrayLike | None = None
+    ) -> Self:
         """Calibrate on held-back rows.
 
         Parameters
@@ -73,6 +81,10 @@ class Calibration:
             0 normal, 1 anomaly of a known kind, -1 unlabelled (not used).
         false_alarm_rate : float in (0, 1)
             The share of normals that may be flagged.
+        domains : array-like of shape (n_rows,) or None
+            Domain of each row, if the rows of every domain were scored by a fit that had not met it, and
+            rows to judge are of new domains. Each domain then has the same say, whatever its number of
+            normals, and ``normal_scores`` are order statistics of the domains.
 
         Returns
         -------
@@ -95,7 +107,14 @@ class Calibration:
         if len(normal_scores) == 0:
             raise LabelError(f"{cls.__name__}: calibration needs normal rows (y = 0), got none.")
         anomaly_scores = values[labels == ANOMALY]
+        if domains is not None:
+            names = np.asarray(domains)[labels == NORMAL]
+            normal_scores = balanced_over_domains(values[labels == NORMAL], names)
         threshold, guaranteed = false_alarm_threshold(normal_scores, false_alarm_rate)
+        n_domains = 0
+        if domains is not None:
+            n_domains = len(np.unique(names))
+            guaranteed = guaranteed_on_new_domains(n_domains, guaranteed)
         if len(anomaly_scores):
             pool = np.concatenate([normal_scores, anomaly_scores])
             curve = fit_logistic(pool, np.arange(len(pool)) >= len(normal_scores))
@@ -115,6 +134,7 @@ class Calibration:
             scale=curve.scale,
             intercept=curve.intercept,
             slope=curve.slope,
+            n_domains=float(n_domains),
         )
 
     @property

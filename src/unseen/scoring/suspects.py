@@ -38,7 +38,14 @@ class Suspects:
         return self.rows[: self.n_believed]
 
     @classmethod
-    def of(cls, rows: NDArray[np.int64], doubts: NDArray[np.float64], *, fence: float = FENCE) -> Suspects:
+    def of(
+        cls,
+        rows: NDArray[np.int64],
+        doubts: NDArray[np.float64],
+        *,
+        fence: float = FENCE,
+        limit: float | None = None,
+    ) -> Suspects:
         """Rank training normals by their doubts.
 
         Parameters
@@ -49,6 +56,8 @@ class Suspects:
             Higher = less normal.
         fence : float >= 0
             Those more than so many interquartile ranges above the upper quartile are believed anomalous.
+        limit : float or None
+            Those with larger doubts are, whatever the quartiles. None: the fence decides.
 
         Returns
         -------
@@ -62,8 +71,9 @@ class Suspects:
         [3]
         """
         order = np.argsort(-doubts, kind="stable")
-        first, third = np.quantile(doubts, [0.25, 0.75])
-        limit = third + fence * (third - first)
+        if limit is None:
+            first, third = np.quantile(doubts, [0.25, 0.75])
+            limit = float(third + fence * (third - first))
         return cls(rows[order], doubts[order], int(np.sum(doubts > limit)))
 
     def write(self, path: str | Path, names: Sequence[str] | None = None) -> Path:

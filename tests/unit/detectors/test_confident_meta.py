@@ -13,6 +13,8 @@ from unseen.errors import ParameterError
 from unseen.metrics import auroc
 
 QUICK: dict[str, Any] = {
+    "score": "discriminator",
+    "start_share": 0.0,
     "hidden": (16,),
     "latent": 8,
     "epochs": 6,
@@ -72,6 +74,7 @@ def test_a_domain_that_was_never_trained_on_is_scored_without_labels():
         {"margin": 1.0},
         {"temperature": 0.5},
         {"inner_steps": 0},
+        {"start_share": 0.5},
     ],
     ids=str,
 )
@@ -143,6 +146,8 @@ def test_the_last_epoch_is_kept_whatever_rows_are_scored_later():
         {"synthetic": 1},
         {"items": 1},
         {"hidden": ()},
+        {"score": "all"},
+        {"start_share": 1.5},
         {"adaptation_steps": -1},
     ],
     ids=str,
@@ -150,3 +155,30 @@ def test_the_last_epoch_is_kept_whatever_rows_are_scored_later():
 def test_parameters_out_of_range_are_refused(wrong):
     with pytest.raises(ParameterError):
         made(**wrong).fit(np.zeros((4, 2)))
+
+
+def test_the_score_has_the_terms_asked_for_and_references_are_prototypes():
+    X, y, names = world()
+    detector = made().fit(X, y, domains=names)
+    target, target_y, _ = world(3, domains=(3.0,))
+    known = detector.adapt(target[:20], domains=["target"] * 20)
+    assert known.prototypes_["target"].shape == (20, 8)
+    for domain in ("target", "never met"):
+        found = {}
+        for score in ("discriminator", "prototypes", "both"):
+            known.set_params(score=score)
+            found[score] = known.decision_function(target, domains=[domain] * len(target))
+        np.testing.assert_allclose(found["both"], found["discriminator"] + found["prototypes"], rtol=1e-9)
+    known.set_params(score="prototypes")
+    scores = known.decision_function(target, domains=["target"] * len(target))
+    np.testing.assert_allclose(scores[:20], 0, atol=1e-6)
+    assert auroc(target_y[20:], scores[20:]) > 0.85
+
+
+def test_contributions_sum_to_the_difference_of_scores_from_the_origin():
+    X, y, names = world()
+    detector = made(score="prototypes").fit(X, y, domains=names)
+    rows = X[y == 1][:30]
+    difference = detector.decision_function(rows) - detector.decision_function(detector.origin_[None])
+    error = np.abs(detector.explain(rows).sum(axis=1) - difference)
+    assert np.median(error) < 0.1 * np.abs(difference).max()

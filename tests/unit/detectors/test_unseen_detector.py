@@ -7,6 +7,7 @@ import pytest
 
 from unseen.detectors import UnseenDetector
 from unseen.metrics.ranking import auroc
+from unseen.persistence import load, save
 
 QUICK = {"n_trees": 15, "n_jobs": 1}
 N_FEATURES = 6
@@ -128,3 +129,39 @@ def test_reasons_name_the_kind_the_normal_and_the_feature():
     np.testing.assert_allclose(found.score, detector.decision_function(rows), rtol=1e-6)
     distance = np.linalg.norm(found.nearest_normal - rows, axis=1)
     np.testing.assert_allclose(distance, found.normal_distance, rtol=1e-5)
+
+
+def test_a_large_bank_is_searched_in_cells_and_kept_whole(monkeypatch, tmp_path):
+    random = np.random.default_rng(8)
+    X = np.concatenate([blob(random, 2000, 0.0), blob(random, 20, 4.0)])
+    y = np.repeat([0, 1], [2000, 20])
+    normals, anomalies = blob(random, 300, 0.0), blob(random, 300, 1.5)
+    exact = UnseenDetector(calibration_fraction=0, **QUICK).fit(X, y)
+    monkeypatch.setattr("unseen.detectors.unseen_detector.EXACT_ROWS", 600)
+    large = UnseenDetector(calibration_fraction=0, **QUICK).fit(X, y)
+    drawn = UnseenDetector(calibration_fraction=0, max_bank_rows=600, **QUICK).fit(X, y)
+    assert [len(found.modes_[0].normals.bank) for found in (exact, large, drawn)] == [2000, 2000, 600]
+    assert exact.modes_[0].normals.index is None
+    assert large.modes_[0].normals.index is not None
+    assert abs(against(large, normals, anomalies) - against(exact, normals, anomalies)) < 0.02
+    rows = np.concatenate([normals[:20], anomalies[:20]])
+    one_by_one = np.concatenate([large.decision_function(rows[i : i + 1]) for i in range(40)])
+    np.testing.assert_allclose(one_by_one, large.decision_function(rows), rtol=1e-9)
+    path = save(large, tmp_path / "model")
+    np.testing.assert_array_equal(load(path).decision_function(rows), large.decision_function(rows))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_name_that_hides_a_novel_kind_costs_that_kind_nothing(seed):
+    """Labelled rows lie near the normals in two places; a third place, far out, has no label."""
+    random = np.random.default_rng(seed)
+    places = [np.r_[2.5, np.zeros(5)], np.r_[0.0, 2.5, np.zeros(4)]]
+    X = np.concatenate([blob(random, 600, 0.0), *[blob(random, 25, place, 0.7) for place in places]])
+    y = np.repeat([0, 1], [600, 50])
+    fused = UnseenDetector(**QUICK).fit(X, y)
+    plain = UnseenDetector(labels="ignore", **QUICK).fit(X, y)
+    normals, hidden = blob(random, 500, 0.0), blob(random, 300, np.r_[0.0, 0.0, -9.0, np.zeros(3)], 0.7)
+    known = blob(random, 300, places[0], 0.7)
+    assert fused.choices_["plain"]["likeness"] == "bold"
+    assert against(fused, normals, known) > against(plain, normals, known) + 0.03
+    assert against(fused, normals, hidden) >= against(plain, normals, hidden) - 0.005

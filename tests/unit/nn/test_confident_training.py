@@ -214,3 +214,23 @@ def test_parameters_to_a_vector_and_back():
     back = parameters_of(model, torch.from_numpy(vector_of(theta)))
     assert list(back) == list(theta)
     assert all(torch.equal(back[name], value) for name, value in theta.items())
+
+
+def test_a_network_with_a_base_starts_from_the_length_of_its_parts():
+    torch.manual_seed(0)
+    model = ConfidentNetwork(2, latent=4, judge_hidden=4, base=True)
+    model.measure(torch.tensor([[3.0, 4.0], [0.0, 3.0]]))
+    scores = model.score(torch.tensor([[0.0, 4.0], [6.0, 8.0], [0.0, 0.0]]))
+    torch.testing.assert_close(scores, torch.tensor([-1.0, 5.0, -5.0]))
+    result = meta_train(
+        ConfidentNetwork(3, latent=8, judge_hidden=8, base=True), tasks(), SETTINGS, generator()
+    )
+    assert float(result.parameters["share"]) != 1.0
+
+
+def test_a_share_of_the_start_changes_what_is_learned():
+    first, second = (
+        meta_train(network(), tasks(), replace(SETTINGS, start_share=share), generator()).parameters
+        for share in (0.0, 0.5)
+    )
+    assert not all(torch.equal(first[name], value) for name, value in second.items())

@@ -57,7 +57,7 @@ def test_no_normal_picture_is_compared_with_itself():
     V[4, 0, :3] += 50
     rows, codes = np.arange(8), np.zeros(9, dtype=np.int64)
     spread = np.ones(3, dtype=np.float32)
-    left_out = left_out_lengths(V, [rows], codes, spread, seed=0)[:, 0]
+    left_out = left_out_lengths(V, [rows], codes, spread, asked=1, seed=0)[:, 0]
     features = torch.from_numpy(V[:, 0, :3])
     inside = local_length(features, tensors(local_distribution(features[:8], spread, seed=0)))[:, 0].numpy()
     assert left_out[4].min() > 3 * inside[4].max()

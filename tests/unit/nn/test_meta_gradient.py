@@ -114,3 +114,16 @@ def test_parameters_that_a_loss_does_not_read_stay():
     gradient, value = gradient_and_loss(lambda theta: torch.tensor(2.0), START)
     assert float(value) == 2
     assert vector(gradient).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_a_share_of_the_start_mixes_both_query_gradients(order):
+    support, query = curved(CENTRES[0]), curved(CENTRES[1])
+    mixed, adapted = (
+        meta_gradient(support, query, START, steps=3, lr=0.1, order=order, start_share=share).gradient
+        for share in (0.25, 0.0)
+    )
+    start = numerical(query, START)
+    torch.testing.assert_close(vector(mixed), 0.25 * start + 0.75 * vector(adapted), atol=1e-6, rtol=1e-5)
+    alone = meta_gradient(support, query, START, steps=3, lr=0.1, order=order, start_share=1.0).gradient
+    torch.testing.assert_close(vector(alone), start, atol=1e-6, rtol=1e-5)

@@ -8,7 +8,7 @@ from unseen.detectors.fused.evidence import LabelledRows
 from unseen.detectors.fused.forest import Forest
 from unseen.detectors.fused.mode import Mode
 from unseen.detectors.fused.moments import Moments
-from unseen.detectors.fused.novelty import CUES, DomainNormals
+from unseen.detectors.fused.novelty import DomainNormals, NormalModel
 
 
 def check_mode(mode: Mode, n_features: int) -> None:
@@ -21,23 +21,28 @@ def check_mode(mode: Mode, n_features: int) -> None:
     n_features : int
         Columns of the rows that the detector takes.
     """
-    normals, scales, n_cues = mode.normals, mode.scales, len(CUES)
+    normals, scales, n_cues = mode.normals, mode.scales, len(mode.cues)
     n_bank = len(normals.bank)
     if normals.bank.shape != (n_bank, n_features) or n_bank == 0:
         raise ValueError("the bank has another number of features")
     if normals.spread.shape != (n_bank,) or normals.centre.shape != (n_features,):
         raise ValueError("the bank and what was measured of it differ")
-    if normals.knots.ndim != 2 or len(normals.knots) != n_features or normals.knots.shape[1] == 0:
+    if normals.knots.ndim != 2 or len(normals.knots) != n_features:
         raise ValueError("the ranks are of other features")
     if normals.n_neighbours < 1:
         raise ValueError("no neighbour counts")
+    if normals.index is not None:
+        normals.index.check(n_bank, n_features)
     _check_moments(normals.plain, n_features)
     _check_moments(normals.ranked, n_features)
+    _check_blocks(normals, n_features)
     placing = (scales.lowest, scales.unit, scales.centre, scales.spread, mode.weights)
     if any(array.shape != (n_cues,) for array in placing):
         raise ValueError("the cues are not those of this method")
     if mode.labelled is not None:
-        _check_labelled(mode.labelled, n_features)
+        _check_labelled(mode.labelled, n_features, n_cues)
+        if mode.likeness_strength and mode.likeness_levels.shape != mode.labelled.kinds.shape:
+            raise ValueError("the labelled rows and their levels differ")
 
 
 def check_domain_normals(own: DomainNormals, n_features: int) -> None:
@@ -58,6 +63,18 @@ def check_domain_normals(own: DomainNormals, n_features: int) -> None:
     _check_moments(own.ranked, n_features)
 
 
+def _check_blocks(normals: NormalModel, n_features: int) -> None:
+    if not normals.of_blocks:
+        if len(normals.blocks):
+            raise ValueError("blocks of columns have no moments")
+        return
+    numbers = np.arange(len(normals.of_blocks))
+    if normals.blocks.shape != (n_features,) or not np.array_equal(np.unique(normals.blocks), numbers):
+        raise ValueError("the blocks of columns and their moments differ")
+    for block, moments in enumerate(normals.of_blocks):
+        _check_moments(moments, len(normals.columns(block)))
+
+
 def _check_moments(moments: Moments, n_features: int) -> None:
     square = (n_features, n_features)
     if (moments.mean.shape, moments.covariance.shape, moments.precision.shape) != (
@@ -68,13 +85,15 @@ def _check_moments(moments: Moments, n_features: int) -> None:
         raise ValueError("the moments are of other features")
 
 
-def _check_labelled(labelled: LabelledRows, n_features: int) -> None:
+def _check_labelled(labelled: LabelledRows, n_features: int, n_cues: int) -> None:
     n_rows = len(labelled.rows)
     if labelled.rows.shape != (n_rows, n_features) or labelled.kinds.shape != (n_rows,) or n_rows == 0:
         raise ValueError("the labelled rows and their kinds differ")
     if labelled.centre.shape != (n_features,):
         raise ValueError("the labelled rows have another number of features")
-    _check_forest(labelled.forest, n_features + len(CUES))
+    _check_forest(labelled.forest, n_features + n_cues)
+    if labelled.boosted is not None:
+        labelled.boosted.check(n_features + n_cues)
 
 
 def _check_forest(forest: Forest, n_inputs: int) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.fused.novelty import CUES
 from unseen.metrics.ranking import auroc
+from unseen.types import StrArray
 
 WEIGHTS: dict[str, dict[str, float]] = {
     "all": {"neighbours": 1.0, "local": 0.25, "covariance": 0.5, "ranks": 0.5},
@@ -29,8 +30,8 @@ RESIDUAL_WEIGHTS: dict[str, dict[str, float]] = {
 CLEARLY_BETTER = 0.02
 TOLERANCE = 0.005
 LOCAL_STRENGTHS = (0.0, 0.5, 1.0, 2.0)
-WIDE_STRENGTHS = (0.0, 0.1, 0.25, 0.5, 1.0)
-USUAL_WIDE_STRENGTH = 0.25
+WIDE_STRENGTHS = (0.0, 0.05, 0.1, 0.25)
+USUAL_WIDE_STRENGTH = 0.1
 UNTESTED_STRENGTH = 1.0
 LEAST_ROWS = 3
 
@@ -49,6 +50,8 @@ class LeftOut:
         Cues on the scale of normals.
     local, log_odds : float64 array of shape (n_rows,)
         What the labels of the other kinds say, P · g and logit P; zeros where there are none.
+    domains : str array of shape (n_rows,)
+        Domain of each row; empty where no domain is named.
     """
 
     kind: str
@@ -56,11 +59,12 @@ class LeftOut:
     placed: NDArray[np.float64]
     local: NDArray[np.float64]
     log_odds: NDArray[np.float64]
+    domains: StrArray = field(default_factory=lambda: np.zeros(0, dtype=np.str_))
 
 
-def weights_of(named: Mapping[str, float]) -> NDArray[np.float64]:
-    """Return weights in the order of ``CUES``, summing to 1."""
-    weights = np.array([named.get(cue, 0.0) for cue in CUES])
+def weights_of(named: Mapping[str, float], names: Sequence[str] = CUES) -> NDArray[np.float64]:
+    """Return weights in the order of the names of the cues, summing to 1."""
+    weights = np.array([named.get(cue, 0.0) for cue in names])
     return np.asarray(weights / weights.sum())
 
 

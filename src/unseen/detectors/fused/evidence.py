@@ -1,34 +1,43 @@
-"""What labels may add to novelty: they raise rows that are near labelled anomalies, and hardly others.
+"""What labels may add to novelty: they raise rows that are like labelled anomalies, and hardly others.
 
 ::
 
-    local(x)  = P(x) · g(x),            g(x) = 1 / (1 + ((d_a + e) / (d_n + e))⁴)
-    wide(x)   = log(1 + exp((logit P(x) − c) / s))
+    likeness(x) = logit P(x) + ½ B(x) − 2 log((d_a + e) / (d_n + e))
+    local(x)    = P(x) · g(x),            g(x) = 1 / (1 + ((d_a + e) / (d_n + e))⁴)
+    wide(x)     = log(1 + exp((logit P(x) − c) / s))
 
-P(x) is the share of anomalies in the leaves of trees grown on the row and its novelty cues (trees that know
-how unusual a row is need not guess it from single columns); d_a and d_n are the distances to the nearest
-labelled anomaly and the nearest normal, e a hundredth of the usual distance between normals; c and s are
-centre and spread of logit P over held-back normals. The gate g leaves a row alone unless a labelled anomaly
-is about as near as a normal. Known kinds gain by it, and what lies elsewhere keeps its novelty.
+P(x) is the share of anomalies in the leaves of randomised trees, B(x) the log-odds of boosted ones, both
+grown on the row and its novelty cues (trees that know how unusual a row is need not guess it from single
+columns); d_a and d_n are the distances to the nearest labelled anomaly and the nearest normal, e a hundredth
+of the usual distance between normals; c and s are centre and spread of logit P over held-back normals.
 
-The wide term acts everywhere. It says of a kind that nobody labelled whatever the trees happen to say there,
-so it is used only where whole domains left out show that it helps kinds left out.
+Without named domains the likeness counts, above a level (:mod:`unseen.detectors.fused.likeness`). With them
+the two other terms do: the gate g leaves a row alone unless a labelled anomaly is about as near as a normal;
+the wide term acts everywhere, and is used only where whole domains left out show that it helps kinds left
+out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.baselines.k_nearest_neighbours import nearest_rows
 from unseen.detectors.fused.forest import Forest, grow_forest
+from unseen.detectors.labelled_trees import LabelledTrees, TreeMaterial, TreeOptions, grow_trees
 from unseen.scoring.logistic import robust_location
-from unseen.types import FloatArray, StrArray
+from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray
 
 _SHARPNESS = 4.0
+_VOTE_OF_BOOSTED = 0.5
+_VOTE_OF_NEARNESS = 2.0
+_SUREST = 9.0
+_BOOSTED_DEPTH = 6
+_N_EDGES = 31
 _SMALLEST_SHARE = 1e-3
+_SMALLEST_RATIO = 1e-6
 _DECIMALS = 4
 
 
@@ -46,12 +55,15 @@ class LabelledRows:
         Their mean, for the search.
     forest : Forest
         Grown on the features and the placed cues.
+    boosted : LabelledTrees or None
+        Grown on the same; None where only the other terms are used.
     """
 
     rows: FloatArray
     kinds: StrArray
     centre: NDArray[np.float64]
     forest: Forest
+    boosted: LabelledTrees | None
 
 
 @dataclass(frozen=True)
@@ -62,15 +74,30 @@ class Evidence:
     ----------
     probability : float64 array of shape (n_rows,)
         P.
-    gate : float64 array of shape (n_rows,)
-        g.
+    boosted : float64 array of shape (n_rows,)
+        B; zeros where no boosted trees were grown.
+    ratio : float64 array of shape (n_rows,)
+        (d_a + e) / (d_n + e).
     nearest : int64 array of shape (n_rows,)
         Position of the nearest labelled anomaly.
     """
 
     probability: NDArray[np.float64]
-    gate: NDArray[np.float64]
+    boosted: NDArray[np.float64]
+    ratio: NDArray[np.float64]
     nearest: NDArray[np.int64]
+
+    @property
+    def gate(self) -> NDArray[np.float64]:
+        """g, shape (n_rows,), in [0, 1]."""
+        with np.errstate(over="ignore"):
+            return np.asarray(1.0 / (1.0 + self.ratio**_SHARPNESS))
+
+    @property
+    def likeness(self) -> NDArray[np.float64]:
+        """Log-odds of being like a labelled anomaly, shape (n_rows,)."""
+        boosted = np.clip(self.boosted, -_SUREST, _SUREST)
+        return self.log_odds() + _VOTE_OF_BOOSTED * boosted - _VOTE_OF_NEARNESS * np.log(self.ratio)
 
     @property
     def local(self) -> NDArray[np.float64]:
@@ -106,6 +133,7 @@ def learn_labels(
     n_trees: int,
     seed: int,
     n_jobs: int,
+    boosted: bool = False,
 ) -> LabelledRows:
     """Grow trees on normals and labelled anomalies; each side, and each kind, weighs the same.
 
@@ -116,7 +144,9 @@ def learn_labels(
     kinds : str array of shape (n_anomalies,)
         Kind of each anomaly.
     n_trees, seed, n_jobs : int
-        Number of trees, their seed, and the threads to grow them with.
+        Number of trees of each sort, their seed, and the threads to grow them with.
+    boosted : bool
+        Whether to grow boosted trees, too.
 
     Returns
     -------
@@ -130,7 +160,36 @@ def learn_labels(
     y = np.arange(n_rows) >= len(normals[0])
     forest = grow_forest(X, y, weights, n_trees=n_trees, max_features=0.5, seed=seed, n_jobs=n_jobs)
     rows = np.ascontiguousarray(anomalies[0])
-    return LabelledRows(rows, kinds, rows.mean(axis=0, dtype=np.float64), forest)
+    trees = _boost(X[~y], X[y], kinds, n_trees, seed) if boosted else None
+    return LabelledRows(rows, kinds, rows.mean(axis=0, dtype=np.float64), forest, trees)
+
+
+def _boost(
+    normals: FloatArray, anomalies: FloatArray, kinds: StrArray, n_trees: int, seed: int
+) -> LabelledTrees:
+    """Grow boosted trees on columns cut at their quantiles, so that growing them need not look for cuts."""
+    edges = [_edges(normals[:, j], anomalies[:, j]) for j in range(normals.shape[1])]
+    nowhere = np.full(len(normals), UNNAMED_DOMAIN)
+    here = np.full(len(kinds), UNNAMED_DOMAIN)
+    material = TreeMaterial(_codes(normals, edges), nowhere, _codes(anomalies, edges), kinds, here)
+    trees = grow_trees(material, TreeOptions(n_trees, _BOOSTED_DEPTH, np.random.default_rng(seed)))
+    cuts = trees.cuts.copy()
+    for node in np.flatnonzero(np.isfinite(cuts)):
+        cuts[node] = edges[trees.features[node]][int(cuts[node])]
+    return replace(trees, cuts=cuts)
+
+
+def _edges(normals: FloatArray, anomalies: FloatArray) -> NDArray[np.float64]:
+    """Values between which a column is cut: quantiles of both sides, at most 62."""
+    shares = np.linspace(0, 1, _N_EDGES)
+    sides = [np.quantile(side, shares, method="lower") for side in (normals, anomalies)]
+    return np.unique(np.concatenate(sides).astype(np.float64))
+
+
+def _codes(rows: FloatArray, edges: list[NDArray[np.float64]]) -> FloatArray:
+    """Return how many edges of its column are below each value."""
+    codes = [np.searchsorted(own, rows[:, j], side="left") for j, own in enumerate(edges)]
+    return np.column_stack(codes).astype(np.float64)
 
 
 def evidence_of(
@@ -162,9 +221,11 @@ def evidence_of(
     distances, positions = nearest_rows(V, labelled.rows, labelled.centre, 1)
     floor = 0.01 * usual
     ratio = (distances[:, 0] + floor) / (nearest_normal + floor)
-    with np.errstate(over="ignore"):
-        gate = 1.0 / (1.0 + ratio**_SHARPNESS)
-    return Evidence(labelled.forest.probability(tree_features(V, placed)), gate, positions[:, 0])
+    ratio = np.maximum(ratio, _SMALLEST_RATIO)
+    features = tree_features(V, placed)
+    probability = labelled.forest.probability(features)
+    boosted = labelled.boosted.log_odds(features) if labelled.boosted else np.zeros(len(V))
+    return Evidence(probability, boosted, ratio, positions[:, 0])
 
 
 def log_odds_location(log_odds: NDArray[np.float64]) -> tuple[float, float]:

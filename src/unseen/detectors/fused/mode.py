@@ -3,11 +3,12 @@
 ::
 
     novelty(x) = Σ_c w_c z_c(x) / Σ_c w_c
-    score(x)   = ( novelty(x) + a · t · [local(x) − f]₊ + b · wide(x) ) / u
+    score(x)   = ( novelty(x) + raised(x) ) / u                                             without domains
+    score(x)   = ( novelty(x) + a · t · [local(x) − f]₊ + b · wide(x) ) / u                  with domains
 
-z_c are the cues on the scale of held-back normals, f is what 99 % of them do not exceed in local, t the
-distance from the median to the 99.5 % quantile of their novelty, u that to the 99 % quantile. With a = b = 0
-the score is the normals-only one.
+raised is that of :mod:`unseen.detectors.fused.likeness`. z_c are the cues on the scale of held-back normals,
+f is what 99 % of them do not exceed in local, t the distance from the median to the 99.5 % quantile of their
+novelty, u that to the 99 % quantile. Where labels add nothing the score is the normals-only one.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.fused.evidence import Evidence, LabelledRows, evidence_of, tree_features
+from unseen.detectors.fused.likeness import raised_by_likeness
 from unseen.detectors.fused.novelty import (
     CUES,
     Distances,
     DomainNormals,
     NormalModel,
     Positions,
+    cue_names,
     cue_values,
     nearest_normals,
 )
@@ -44,8 +47,8 @@ class Mode:
         What normals look like in it.
     scales : CueScales
         The scale of each cue.
-    weights : float64 array of shape (5,)
-        w, in the order of ``CUES``; sums to 1.
+    weights : float64 array of shape (n_cues,)
+        w, in the order of ``cues``; sums to 1.
     labelled : LabelledRows or None
         What labels taught; None without labelled anomalies, or where they are not used.
     local_strength, wide_strength : float
@@ -58,6 +61,10 @@ class Mode:
         u.
     odds_centre, odds_spread : float
         Where the normals' log-odds lie.
+    likeness_strength : float
+        What likeness to labelled anomalies adds; see :mod:`unseen.detectors.fused.likeness`.
+    likeness_levels : float64 array of shape (n_labelled,)
+        Above which level, for rows that are nearest to this labelled anomaly; empty where it adds nothing.
     """
 
     view: str
@@ -72,6 +79,13 @@ class Mode:
     unit: float
     odds_centre: float
     odds_spread: float
+    likeness_strength: float
+    likeness_levels: NDArray[np.float64]
+
+    @property
+    def cues(self) -> tuple[str, ...]:
+        """Names of the cues, in the order of their columns."""
+        return cue_names(len(self.normals.of_blocks))
 
 
 @dataclass(frozen=True)
@@ -80,7 +94,7 @@ class Parts:
 
     Attributes
     ----------
-    placed : float64 array of shape (n_rows, 5)
+    placed : float64 array of shape (n_rows, n_cues)
         Cues on the scale of normals.
     novelty : float64 array of shape (n_rows,)
         The normals-only score.
@@ -104,7 +118,9 @@ class Parts:
         return self.novelty + self.raised
 
 
-def score_parts(mode: Mode, V: FloatArray, own: DomainNormals | None) -> Parts:
+def score_parts(
+    mode: Mode, V: FloatArray, own: DomainNormals | None, unviewed: FloatArray | None = None
+) -> Parts:
     """Score rows of one domain.
 
     Parameters
@@ -115,37 +131,58 @@ def score_parts(mode: Mode, V: FloatArray, own: DomainNormals | None) -> Parts:
         Rows in the view of the mode.
     own : DomainNormals or None
         References of their domain that join the normals.
+    unviewed : float array of shape (n_rows, n_features) or None
+        The rows as they are before the view; None: these.
 
     Returns
     -------
     Parts
     """
     neighbours = nearest_normals(mode.normals, V, own)
-    placed = mode.scales.place(cue_values(mode.normals, V, neighbours, own))
+    placed = mode.scales.place(cue_values(mode.normals, V, neighbours, own, unviewed))
     novelty = placed @ mode.weights / mode.unit
     if mode.labelled is None:
         return Parts(placed, novelty, np.zeros(len(V)), neighbours, None)
     evidence = evidence_of(mode.labelled, V, placed, neighbours[0][:, 0], mode.normals.usual)
-    return Parts(placed, novelty, raised_by(mode, evidence), neighbours, evidence)
+    above = None
+    if mode.likeness_strength:
+        above = evidence.likeness - mode.likeness_levels[evidence.nearest]
+    raised = raised_by(mode, evidence.local, evidence.log_odds(), above)
+    return Parts(placed, novelty, raised, neighbours, evidence)
 
 
-def raised_by(mode: Mode, evidence: Evidence) -> NDArray[np.float64]:
+def raised_by(
+    mode: Mode,
+    local: NDArray[np.float64],
+    log_odds: NDArray[np.float64],
+    above: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
     """Return what the evidence adds to the scores, shape (n_rows,), never negative.
 
     Parameters
     ----------
     mode : Mode
         Strengths and units.
-    evidence : Evidence
-        Of the rows.
+    local, log_odds : float64 array of shape (n_rows,)
+        What labels say about the rows.
+    above : float64 array of shape (n_rows,) or None
+        Their likeness above its level; None where domains are named, since there it says nothing.
     """
-    added = mode.local_strength * mode.reach * np.maximum(evidence.local - mode.floor, 0.0)
+    added = mode.local_strength * mode.reach * np.maximum(local - mode.floor, 0.0)
     if mode.wide_strength:
-        added = added + mode.wide_strength * evidence.wide(mode.odds_centre, mode.odds_spread)
+        added = added + mode.wide_strength * np.logaddexp(0, (log_odds - mode.odds_centre) / mode.odds_spread)
+    if mode.likeness_strength and above is not None:
+        added = added + raised_by_likeness(above, 0.0, mode.likeness_strength, mode.reach)
     return np.asarray(added / mode.unit)
 
 
-def split_over_features(mode: Mode, V: FloatArray, parts: Parts, own: DomainNormals | None) -> FloatArray:
+def split_over_features(
+    mode: Mode,
+    V: FloatArray,
+    parts: Parts,
+    own: DomainNormals | None,
+    unviewed: FloatArray | None = None,
+) -> FloatArray:
     """Return how much each feature contributes to the scores of rows of one domain.
 
     Each cue hands its placed value, if positive, to the features in proportion to their terms in it (squared
@@ -162,6 +199,8 @@ def split_over_features(mode: Mode, V: FloatArray, parts: Parts, own: DomainNorm
         From :func:`score_parts`.
     own : DomainNormals or None
         References of their domain.
+    unviewed : float array of shape (n_rows, n_features) or None
+        The rows as they are before the view; None: these.
 
     Returns
     -------
@@ -176,14 +215,28 @@ def split_over_features(mode: Mode, V: FloatArray, parts: Parts, own: DomainNorm
         "ranks": ranked.contributions(ranks(V, mode.normals.knots)),
         "length": np.square(V, dtype=np.float64),
     }
+    terms |= _block_terms(mode.normals, V, V if unviewed is None else unviewed)
     out = np.zeros(V.shape, dtype=np.float64)
-    for i, cue in enumerate(CUES):
+    for i, cue in enumerate(mode.cues):
         if mode.weights[i] > 0:
             amount = mode.weights[i] * np.maximum(parts.placed[:, i], 0) / mode.unit
             out += amount[:, None] * _shares(terms[cue])
     if mode.labelled is not None:
         out += parts.raised[:, None] * _shares(_label_terms(mode, V, parts, differences))
     return out
+
+
+def _block_terms(normals: NormalModel, V: FloatArray, unviewed: FloatArray) -> dict[str, NDArray[np.float64]]:
+    """Terms of the cues that look at one block each; 0 outside of it."""
+    names = iter(cue_names(len(normals.of_blocks))[len(CUES) :])
+    terms = {}
+    for block, moments in enumerate(normals.of_blocks):
+        columns = normals.columns(block)
+        for found in (np.square(V[:, columns]), moments.contributions(unviewed[:, columns])):
+            own = np.zeros(V.shape, dtype=np.float64)
+            own[:, columns] = found
+            terms[next(names)] = own
+    return terms
 
 
 def _label_terms(

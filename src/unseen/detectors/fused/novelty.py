@@ -12,7 +12,15 @@ cue              value of a row x
 ``length``       |x|: the distance from the references, where rows are residuals
 ===============  ==========================================================================================
 
-References of a domain join the bank of that domain and are weighed into its moments.
+Where domains are named there are two more for each block of columns (:mod:`unseen.detectors.fused.blocks`):
+
+===============  ==========================================================================================
+``length b``     |x_b|, of the columns of block b alone
+``columns b``    Mahalanobis distance of these columns, before any view, among normals of all domains
+===============  ==========================================================================================
+
+References of a domain join the bank of that domain, each as good as k normals, and are weighed into its
+moments.
 """
 
 from __future__ import annotations
@@ -23,11 +31,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.baselines.k_nearest_neighbours import nearest_rows
+from unseen.detectors.cell_search import CellIndex, near_rows
 from unseen.detectors.fused.moments import Moments, fit_moments
 from unseen.detectors.fused.ranks import rank_knots, ranks
 from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray
 
 CUES = ("neighbours", "local", "covariance", "ranks", "length")
+"""The cues that there always are; see :func:`cue_names`."""
 
 Distances = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -53,6 +63,12 @@ class NormalModel:
         Order statistics of each column.
     plain, ranked : Moments
         Of the normals, and of their ranks.
+    blocks : int64 array of shape (n_features,)
+        Block of each column; empty where no cue looks at blocks.
+    of_blocks : tuple of Moments
+        Of the columns of each block, before any view; empty likewise.
+    index : CellIndex or None
+        Cells of a large bank, which is searched in part; None: the search is exact.
     """
 
     bank: FloatArray
@@ -63,6 +79,57 @@ class NormalModel:
     knots: FloatArray
     plain: Moments
     ranked: Moments
+    blocks: NDArray[np.int64]
+    of_blocks: tuple[Moments, ...]
+
+    index: CellIndex | None = None
+
+    def columns(self, block: int) -> NDArray[np.int64]:
+        """Return the columns of a block."""
+        return np.flatnonzero(self.blocks == block)
+
+    def nearest(self, V: FloatArray, k: int) -> tuple[Distances, Positions]:
+        """Return the nearest rows of the bank, by their distances and positions.
+
+        Parameters
+        ----------
+        V : float array of shape (n_rows, n_features)
+            Rows.
+        k : int
+            How many.
+        """
+        if self.index is None:
+            return nearest_rows(V, self.bank, self.centre, k)
+        return near_rows(V, self.bank, self.index, min(k, len(self.bank)))
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks of columns, and the rows that their moments come from.
+
+    Attributes
+    ----------
+    codes : int64 array of shape (n_features,)
+        Block of each column, from 0 on.
+    rows : float array of shape (n_normals, n_features)
+        The normals as they are before any view.
+    ranked : bool
+        Whether ranks are a cue beside those of the blocks. Of residuals they say nothing and cost much.
+    """
+
+    codes: NDArray[np.int64]
+    rows: FloatArray
+    ranked: bool = True
+
+    def take(self, rows: NDArray[np.bool_]) -> Blocks:
+        """Return the blocks with some of the normals only.
+
+        Parameters
+        ----------
+        rows : bool array of shape (n_normals,)
+            Which.
+        """
+        return Blocks(self.codes, self.rows[rows], self.ranked)
 
 
 @dataclass(frozen=True)
@@ -101,7 +168,25 @@ def own_spread(V: FloatArray, n_neighbours: int) -> NDArray[np.float64]:
     return np.asarray(others(V, V, centre, n_neighbours, np.arange(len(V)))[0].mean(axis=1))
 
 
-def fit_normals(V: FloatArray, spread: NDArray[np.float64], n_neighbours: int) -> NormalModel:
+def cue_names(n_blocks: int) -> tuple[str, ...]:
+    """Return the names of all cues, in the order of their columns.
+
+    Parameters
+    ----------
+    n_blocks : int
+        Blocks of columns that cues look at; 0: none.
+    """
+    of_blocks = (f"{cue} {block + 1}" for block in range(n_blocks) for cue in ("length", "columns"))
+    return (*CUES, *of_blocks)
+
+
+def fit_normals(
+    V: FloatArray,
+    spread: NDArray[np.float64],
+    n_neighbours: int,
+    blocks: Blocks | None = None,
+    index: CellIndex | None = None,
+) -> NormalModel:
     """Learn from normals.
 
     Parameters
@@ -112,6 +197,10 @@ def fit_normals(V: FloatArray, spread: NDArray[np.float64], n_neighbours: int) -
         From :func:`own_spread`, of these or of more normals.
     n_neighbours : int
         k.
+    blocks : Blocks or None
+        Blocks of columns that cues are to look at, with these normals as they are before any view.
+    index : CellIndex or None
+        Of these rows, if they are to be searched by it.
 
     Returns
     -------
@@ -119,10 +208,26 @@ def fit_normals(V: FloatArray, spread: NDArray[np.float64], n_neighbours: int) -
     """
     bank = np.ascontiguousarray(V)
     centre = bank.mean(axis=0, dtype=np.float64)
-    knots = rank_knots(bank)
+    knots = rank_knots(bank) if blocks is None or blocks.ranked else bank[:0].T
     usual = float(np.median(spread)) or float(spread.mean()) or 1.0
+    codes = np.zeros(0, dtype=np.int64) if blocks is None else blocks.codes
+    of_blocks = (
+        ()
+        if blocks is None
+        else tuple(fit_moments(blocks.rows[:, codes == block]) for block in range(int(codes.max()) + 1))
+    )
     return NormalModel(
-        bank, centre, spread, usual, n_neighbours, knots, fit_moments(bank), fit_moments(ranks(bank, knots))
+        bank,
+        centre,
+        spread,
+        usual,
+        n_neighbours,
+        knots,
+        fit_moments(bank),
+        fit_moments(ranks(bank, knots)),
+        codes,
+        of_blocks,
+        index,
     )
 
 
@@ -142,7 +247,7 @@ def add_references(model: NormalModel, references: FloatArray, prior: float) -> 
     -------
     DomainNormals
     """
-    distances = nearest_rows(references, model.bank, model.centre, model.n_neighbours)[0]
+    distances = model.nearest(references, model.n_neighbours)[0]
     return DomainNormals(
         references,
         distances.mean(axis=1),
@@ -173,12 +278,29 @@ def others(
     -------
     distances, positions : arrays of shape (n_rows, min(k, n_bank - 1))
     """
-    distances, positions = nearest_rows(V, bank, centre, k + 1)
+    return without_itself(*nearest_rows(V, bank, centre, k + 1), own)
+
+
+def without_itself(distances: Distances, positions: Positions, own: Positions) -> tuple[Distances, Positions]:
+    """Drop the row itself from its neighbours, or the last one where it is not among them.
+
+    Parameters
+    ----------
+    distances, positions : arrays of shape (n_rows, k + 1)
+        Of the neighbours.
+    own : int64 array of shape (n_rows,)
+        Position of each row in the bank; -1 where it is not in there.
+
+    Returns
+    -------
+    distances, positions : arrays of shape (n_rows, k)
+    """
     width = distances.shape[1] - 1
     itself = positions == own[:, None]
     itself[~itself.any(axis=1), -1] = True
     kept = ~itself
-    return distances[kept].reshape(len(V), width), positions[kept].reshape(len(V), width)
+    shape = (len(distances), width)
+    return distances[kept].reshape(shape), positions[kept].reshape(shape)
 
 
 def fresh_neighbours(
@@ -230,6 +352,9 @@ def nearest_normals(
 ) -> tuple[Distances, Positions]:
     """Return the nearest normals; positions after the bank are those of the domain's references.
 
+    A reference stands for k neighbours: what lies near a single known normal of its own place is normal,
+    however far the normals of other places are.
+
     Parameters
     ----------
     model : NormalModel
@@ -243,10 +368,13 @@ def nearest_normals(
     -------
     distances, positions : arrays of shape (n_rows, k)
     """
-    distances, positions = nearest_rows(V, model.bank, model.centre, model.n_neighbours)
+    distances, positions = model.nearest(V, model.n_neighbours)
     if own is None:
         return distances, positions
-    more, where = nearest_rows(V, own.rows, model.centre, model.n_neighbours)
+    more, where = (
+        np.repeat(found, model.n_neighbours, axis=1)
+        for found in nearest_rows(V, own.rows, model.centre, model.n_neighbours)
+    )
     merged = np.concatenate([distances, more], axis=1)
     places = np.concatenate([positions, where + len(model.bank)], axis=1)
     first = np.argsort(merged, axis=1, kind="stable")[:, : model.n_neighbours]
@@ -258,6 +386,7 @@ def cue_values(
     V: FloatArray,
     neighbours: tuple[Distances, Positions],
     own: DomainNormals | None = None,
+    unviewed: FloatArray | None = None,
 ) -> NDArray[np.float64]:
     """Return all cues of rows of one domain.
 
@@ -271,21 +400,31 @@ def cue_values(
         Their distances and positions.
     own : DomainNormals or None
         The references of their domain.
+    unviewed : float array of shape (n_rows, n_features) or None
+        The rows as they are before any view; None: these.
 
     Returns
     -------
-    float64 array of shape (n_rows, 5)
-        In the order of ``CUES``.
+    float64 array of shape (n_rows, n_cues)
+        In the order of :func:`cue_names`.
     """
     distances, positions = neighbours
     spread = model.spread if own is None else np.concatenate([model.spread, own.spread])
     plain, ranked = (model.plain, model.ranked) if own is None else (own.plain, own.ranked)
-    return np.column_stack(
-        [
-            distances.mean(axis=1),
-            (distances / (spread[positions] + model.usual)).mean(axis=1),
-            plain.distances(V),
-            ranked.distances(ranks(V, model.knots)),
-            np.sqrt(np.einsum("ij,ij->i", V, V, dtype=np.float64)),
-        ]
-    )
+    found = [
+        distances.mean(axis=1),
+        (distances / (spread[positions] + model.usual)).mean(axis=1),
+        plain.distances(V),
+        ranked.distances(ranks(V, model.knots)),
+        _lengths(V),
+    ]
+    before = V if unviewed is None else unviewed
+    for block, moments in enumerate(model.of_blocks):
+        columns = model.columns(block)
+        found.append(_lengths(V[:, columns]))
+        found.append(moments.distances(before[:, columns]))
+    return np.column_stack(found)
+
+
+def _lengths(V: FloatArray) -> NDArray[np.float64]:
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", V, V, dtype=np.float64)))

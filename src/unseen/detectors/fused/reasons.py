@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.fused.mode import Mode, Parts
-from unseen.detectors.fused.novelty import CUES, DomainNormals
+from unseen.detectors.fused.novelty import DomainNormals
 from unseen.types import FloatArray, StrArray
 
 NOVEL = "novel"
@@ -97,7 +97,7 @@ def reasons_of(
         novelty=parts.novelty,
         raised=parts.raised,
         reason=np.where(share > 1 - _SHARE, LIKE_KNOWN, np.where(spoke, BOTH, NOVEL)),
-        cue=np.array(CUES)[np.argmax(parts.placed * mode.weights, axis=1)],
+        cue=np.array(mode.cues)[np.argmax(parts.placed * mode.weights, axis=1)],
         like_kind=np.where(spoke, nearest_kind, ""),
         nearest_kind=nearest_kind,
         kind_distance=kind_distance.astype(np.float64),

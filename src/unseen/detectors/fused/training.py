@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.detectors.cell_search import build_index, near_rows
+from unseen.detectors.fused.blocks import column_blocks
 from unseen.detectors.fused.choice import (
     RESIDUAL_WEIGHTS,
     WEIGHTS,
@@ -18,93 +20,44 @@ from unseen.detectors.fused.choice import (
     reach_of,
     weights_of,
 )
+from unseen.detectors.fused.cue_choice import choose_domain_weights
+from unseen.detectors.fused.drift import (
+    random_parts,
+    stand_in_kinds,
+)
 from unseen.detectors.fused.evidence import (
+    Evidence,
     LabelledRows,
     evidence_of,
     learn_labels,
     log_odds_location,
 )
-from unseen.detectors.fused.mode import Mode
+from unseen.detectors.fused.left_out import LeftOutScores, join_scores, no_scores
+from unseen.detectors.fused.likeness import JudgedLikeness, LikenessRule, choose_likeness
+from unseen.detectors.fused.mode import Mode, raised_by
 from unseen.detectors.fused.novelty import (
+    Blocks,
     NormalModel,
+    cue_names,
     cue_values,
     fit_normals,
     fresh_neighbours,
     nearest_normals,
     own_spread,
+    without_itself,
 )
+from unseen.detectors.fused.rounds import Options, Round, TrainingRows, drifted_rounds, rounds_of, thinned
 from unseen.detectors.fused.scales import CueScales, fit_scales
-from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray
+from unseen.types import FloatArray, StrArray
 
-N_FOLDS = 3
-LEAST_NORMALS = 12
+EXACT_ROWS = 20_000
+"""So many normals are searched exactly; larger banks in the cells around a row."""
+
+N_PROBES = 24
 _ROUND_NORMALS = 3_000
 _ROUND_TREES = 30
 
-
-@dataclass(frozen=True)
-class TrainingRows:
-    """Rows of one view to fit a mode on.
-
-    Attributes
-    ----------
-    normals, anomalies : float array of shape (n_rows, n_features)
-        The rows.
-    normal_domains, anomaly_domains : str array of shape (n_rows,)
-        Their domains.
-    kinds : str array of shape (n_anomalies,)
-        Kind of each anomaly.
-    groups : int64 array of shape (n_normals,)
-        Normals of one group are never split.
-    """
-
-    normals: FloatArray
-    anomalies: FloatArray
-    normal_domains: StrArray
-    anomaly_domains: StrArray
-    kinds: StrArray
-    groups: NDArray[np.int64]
-
-    @property
-    def by_domain(self) -> bool:
-        """Whether whole domains can be left out."""
-        return len(self.named_domains) >= 2
-
-    @property
-    def named_domains(self) -> StrArray:
-        """The named domains of the normals, sorted."""
-        names = np.unique(self.normal_domains)
-        return np.asarray(names[names != UNNAMED_DOMAIN])
-
-
-@dataclass(frozen=True)
-class Options:
-    """Settings of a fit.
-
-    Attributes
-    ----------
-    n_neighbours, n_trees, seed, n_jobs : int
-        As in :class:`unseen.detectors.unseen_detector.UnseenDetector`.
-    labels : {"guarded", "ignore"}
-        Whether labels may say anything.
-    """
-
-    n_neighbours: int
-    n_trees: int
-    seed: int
-    n_jobs: int
-    labels: str
-
-
-@dataclass(frozen=True)
-class _Round:
-    """One fold: a fit without it, and its rows as that fit sees them."""
-
-    held: NDArray[np.bool_]
-    normals: NormalModel
-    values: NDArray[np.float64]
-    nearest: NDArray[np.float64]
-    scales: CueScales
+TaughtNormals = tuple[FloatArray, NDArray[np.float64], StrArray]
 
 
 @dataclass(frozen=True)
@@ -118,15 +71,39 @@ class FittedMode:
     cues : str
         The chosen set of cues.
     strengths : Strengths
-        What labels may say.
+        What labels may say, where domains are named.
+    likeness : LikenessRule or None
+        What labels may say, where none are; None without labelled anomalies.
+    left_out : LeftOutScores
+        Scores of the normals by fits without their domain.
     """
 
     mode: Mode
     cues: str
     strengths: Strengths
+    likeness: LikenessRule | None
+    left_out: LeftOutScores
 
 
-def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool) -> FittedMode:
+@dataclass(frozen=True)
+class LargeBank:
+    """More normals than everything is fitted on, to search neighbours in.
+
+    Attributes
+    ----------
+    rows : float array of shape (n_bank, n_features)
+        The normals of the fit, and more.
+    own : int64 array of shape (n_normals,)
+        Positions of the normals of the fit among them.
+    """
+
+    rows: FloatArray
+    own: NDArray[np.int64]
+
+
+def fit_mode(
+    view: str, rows: TrainingRows, options: Options, *, residual: bool, bank: LargeBank | None = None
+) -> FittedMode:
     """Fit a mode.
 
     Parameters
@@ -139,27 +116,41 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
         The settings.
     residual : bool
         Whether the view makes residuals.
+    bank : LargeBank or None
+        Normals to search neighbours in; None: those of the rows.
 
     Returns
     -------
     FittedMode
     """
     spread = own_spread(rows.normals, options.n_neighbours)
-    rounds = _rounds(rows, spread, options)
+    blocks = _blocks(rows, residual=residual)
+    rounds = rounds_of(rows, spread, blocks, options)
     judged = rounds if rows.by_domain else rounds[:1]  # without domains every round has all rows of a kind
-    left_out = [item for found in judged for item in _kinds_left_out(rows, found, options)]
-    cues = choose_cues(left_out, residual=residual)
-    weights = weights_of((RESIDUAL_WEIGHTS if residual else WEIGHTS)[cues])
-    normals = fit_normals(rows.normals, spread, options.n_neighbours)
+    told = options if rows.by_domain else replace(options, labels="ignore")  # likeness is judged apart
+    by_round = [_kinds_left_out(rows, found, told) for found in judged]
+    left_out = [item for items in by_round for item in items]
+    names = cue_names(0 if blocks is None else int(blocks.codes.max()) + 1)
+    if blocks is None:
+        cues = choose_cues(left_out, residual=residual)
+        weights = weights_of((RESIDUAL_WEIGHTS if residual else WEIGHTS)[cues], names)
+    else:
+        cues, weights = choose_domain_weights(left_out, names, residual=residual)
+    normals = fit_normals(rows.normals, spread, options.n_neighbours, blocks)
     placed_normals, scales = _placed_normals(rows, normals, rounds)
+    if bank is not None:
+        normals, placed_normals, scales = _in_large_bank(rows, bank, options)
     novelty = placed_normals @ weights
     strengths = choose_strengths(
         [item for item in left_out if item.local.any() or item.log_odds.any()],
         weights,
         wide_allowed=rows.by_domain,
     )
-    labelled = None
-    wanted = strengths.local or strengths.wide
+    labelled, rule = None, None
+    wanted = bool(strengths.local or strengths.wide)
+    if options.labels == "guarded" and len(rows.anomalies) and not rows.by_domain:
+        rule = choose_likeness(_judged_likeness(rows, rounds, spread, options), weights)
+        wanted = rule.strength > 0
     if options.labels == "guarded" and len(rows.anomalies) and wanted:
         labelled = _learn(rows, normals, scales, rounds, placed_normals, options)
     odds_centre, odds_spread, floor = _normal_evidence(left_out)
@@ -170,15 +161,64 @@ def fit_mode(view: str, rows: TrainingRows, options: Options, *, residual: bool)
         scales=scales,
         weights=weights,
         labelled=labelled,
-        local_strength=strengths.local if labelled is not None else 0.0,
-        wide_strength=strengths.wide if labelled is not None else 0.0,
+        local_strength=strengths.local if labelled is not None and rule is None else 0.0,
+        wide_strength=strengths.wide if labelled is not None and rule is None else 0.0,
+        likeness_strength=0.0 if rule is None else rule.strength,
+        likeness_levels=np.zeros(0) if rule is None else rule.of(rows.kinds),
         floor=floor,
         reach=max(reach_of(novelty), 1e-3),
         unit=max(unit, 1e-3),
         odds_centre=odds_centre,
         odds_spread=odds_spread,
     )
-    return FittedMode(mode, cues, strengths)
+    scores = no_scores()
+    if rows.by_domain and rounds:
+        scores = join_scores(
+            [_left_out_scores(mode, rows, *pair, options) for pair in zip(rounds, by_round, strict=True)]
+        )
+    return FittedMode(mode, cues, strengths, rule, scores)
+
+
+def _left_out_scores(
+    mode: Mode, rows: TrainingRows, found: Round, items: list[LeftOut], options: Options
+) -> LeftOutScores:
+    """Scores of a round's normals; what labels add is the mean over the kinds left out there."""
+    held, at = _thinned_held(found, options)
+    scores = mode.scales.place(found.values[at]) @ mode.weights / mode.unit
+    for item in items if mode.labelled is not None else []:
+        scores = scores + raised_by(mode, item.local[~item.y], item.log_odds[~item.y], None) / len(items)
+    return LeftOutScores(scores, rows.normal_domains[held])
+
+
+def _thinned_held(found: Round, options: Options) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the round that are judged, by their numbers among all rows and among the round's."""
+    every = np.flatnonzero(found.held)
+    held = thinned(every, _ROUND_NORMALS, options.seed)
+    return held, np.searchsorted(every, held)
+
+
+def _judged_likeness(
+    rows: TrainingRows, rounds: list[Round], spread: NDArray[np.float64], options: Options
+) -> list[JudgedLikeness]:
+    """Leave out kinds (or groups), parts and nothing, with and without a region of the normals."""
+    sorts = {"kind": rows.kinds}
+    if len(np.unique(rows.kinds)) < 2:
+        sorts = {"group": stand_in_kinds(rows.anomalies, options.seed)}
+    none = np.zeros(len(rows.kinds), dtype=np.bool_)
+    judged = []
+    for found in rounds[:1] + drifted_rounds(rows, spread, options):
+        here = sorts if found.drifted else {**sorts, "part": random_parts(rows.kinds, options.seed)}
+        asked = [
+            (sort, str(name), names == name) for sort, names in here.items() for name in np.unique(names)
+        ]
+        normals = _normals_of_round(rows, found, options)
+        for sort, name, mine in [("nothing", "", none), *asked]:
+            if not mine.all():
+                y, placed, evidence = _asked(rows, found, mine, ~mine, options, normals)
+                assert evidence is not None
+                facts = (evidence.likeness, rows.kinds[mine], rows.kinds[~mine][evidence.nearest])
+                judged.append(JudgedLikeness(sort, name, found.drifted, y, placed, *facts))
+    return judged
 
 
 def _normal_evidence(left_out: list[LeftOut]) -> tuple[float, float, float]:
@@ -190,28 +230,15 @@ def _normal_evidence(left_out: list[LeftOut]) -> tuple[float, float, float]:
     return *log_odds_location(np.concatenate([item.log_odds[~item.y] for item in told])), floor
 
 
-def _rounds(rows: TrainingRows, spread: NDArray[np.float64], options: Options) -> list[_Round]:
-    """Leave out a third of the domains (groups, rows) in turn."""
-    keys = rows.normal_domains if rows.by_domain else rows.groups
-    names, codes = np.unique(keys, return_inverse=True)
-    n_folds = min(N_FOLDS, len(names))
-    if len(rows.normals) < LEAST_NORMALS or n_folds < 2:
-        return []
-    order = np.random.default_rng(options.seed).permutation(len(names))
-    fold = (order % n_folds)[codes]
-    found = []
-    for number in range(n_folds):
-        held = fold == number
-        if not held.any() or held.all():
-            continue
-        normals = fit_normals(rows.normals[~held], spread[~held], options.n_neighbours)
-        neighbours = nearest_normals(normals, rows.normals[held], None)
-        values = cue_values(normals, rows.normals[held], neighbours)
-        found.append(_Round(held, normals, values, neighbours[0][:, 0], fit_scales(values)))
-    return found
+def _blocks(rows: TrainingRows, *, residual: bool) -> Blocks | None:
+    """Blocks of columns, where whole domains left out can tell which of them serve."""
+    if not rows.by_domain:
+        return None
+    codes = column_blocks(rows.unviewed_normals, rows.normal_domains)
+    return Blocks(codes, rows.unviewed_normals, ranked=not residual)
 
 
-def _kinds_left_out(rows: TrainingRows, found: _Round, options: Options) -> list[LeftOut]:
+def _kinds_left_out(rows: TrainingRows, found: Round, options: Options) -> list[LeftOut]:
     """Leave each kind out of the labels of a round; with domains the kind's rows are of its domains."""
     kinds = np.unique(rows.kinds)
     here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held])
@@ -226,60 +253,90 @@ def _kinds_left_out(rows: TrainingRows, found: _Round, options: Options) -> list
 
 def _one_left_out(
     rows: TrainingRows,
-    found: _Round,
+    found: Round,
     kind: str,
     judged: NDArray[np.bool_],
     taught: NDArray[np.bool_],
     options: Options,
 ) -> LeftOut:
-    held = _thinned(np.flatnonzero(found.held), _ROUND_NORMALS, options.seed)
-    at = np.searchsorted(np.flatnonzero(found.held), held)
+    y, placed, evidence = _asked(rows, found, judged, taught, options)
+    local, log_odds = np.zeros(len(y)), np.zeros(len(y))
+    if evidence is not None:
+        local, log_odds = evidence.local, evidence.log_odds()
+    held, _at = _thinned_held(found, options)
+    domains = np.concatenate([rows.normal_domains[held], rows.anomaly_domains[judged]])
+    return LeftOut(kind, y, placed, local, log_odds, domains)
+
+
+def _asked(
+    rows: TrainingRows,
+    found: Round,
+    judged: NDArray[np.bool_],
+    taught: NDArray[np.bool_],
+    options: Options,
+    taught_normals: TaughtNormals | None = None,
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], Evidence | None]:
+    """Held-back normals and judged anomalies: which are which, their cues, and what the taught ones say."""
+    held, at = _thinned_held(found, options)
     V = np.concatenate([rows.normals[held], rows.anomalies[judged]])
     neighbours = nearest_normals(found.normals, rows.anomalies[judged], None)
-    values = cue_values(found.normals, rows.anomalies[judged], neighbours)
+    values = cue_values(
+        found.normals, rows.anomalies[judged], neighbours, None, rows.unviewed_anomalies[judged]
+    )
     placed = found.scales.place(np.concatenate([found.values[at], values]))
     nearest = np.concatenate([found.nearest[at], neighbours[0][:, 0]])
     y = np.arange(len(V)) >= len(held)
-    local, log_odds = np.zeros(len(V)), np.zeros(len(V))
-    if taught.any() and options.labels == "guarded":
-        labelled = _learn_in_round(rows, found, taught, options)
-        evidence = evidence_of(labelled, V, placed, nearest, found.normals.usual)
-        local, log_odds = evidence.local, evidence.log_odds()
-    return LeftOut(kind, y, placed, local, log_odds)
+    if not taught.any() or options.labels != "guarded":
+        return y, placed, None
+    labelled = _learn_in_round(rows, found, taught, options, taught_normals)
+    return y, placed, evidence_of(labelled, V, placed, nearest, found.normals.usual)
 
 
-def _learn_in_round(
-    rows: TrainingRows, found: _Round, taught: NDArray[np.bool_], options: Options
-) -> LabelledRows:
-    """Grow a few trees on the rows that stayed, with cues as if they were new."""
+def _normals_of_round(rows: TrainingRows, found: Round, options: Options) -> TaughtNormals:
+    """Some of the normals that stayed, with cues as if they were new, and the domains of all that stayed."""
     stayed = np.flatnonzero(~found.held)
-    chosen = _thinned(np.arange(len(stayed)), _ROUND_NORMALS, options.seed)
+    chosen = thinned(np.arange(len(stayed)), _ROUND_NORMALS, options.seed)
     bank_domains = rows.normal_domains[stayed]
     normals = rows.normals[stayed[chosen]]
     fresh = fresh_neighbours(found.normals, normals, bank_domains[chosen], bank_domains, chosen)
+    values = cue_values(found.normals, normals, fresh, None, rows.unviewed_normals[stayed[chosen]])
+    return normals, found.scales.place(values), bank_domains
+
+
+def _learn_in_round(
+    rows: TrainingRows,
+    found: Round,
+    taught: NDArray[np.bool_],
+    options: Options,
+    taught_normals: TaughtNormals | None = None,
+) -> LabelledRows:
+    """Grow a few trees on the rows that stayed, with cues as if they were new."""
+    normals, placed, bank_domains = taught_normals or _normals_of_round(rows, found, options)
     anomalies, domains = rows.anomalies[taught], rows.anomaly_domains[taught]
     nowhere = np.full(len(anomalies), -1)
     own = fresh_neighbours(found.normals, anomalies, domains, bank_domains, nowhere)
+    values = cue_values(found.normals, anomalies, own, None, rows.unviewed_anomalies[taught])
     return learn_labels(
-        (normals, found.scales.place(cue_values(found.normals, normals, fresh))),
-        (anomalies, found.scales.place(cue_values(found.normals, anomalies, own))),
+        (normals, placed),
+        (anomalies, found.scales.place(values)),
         rows.kinds[taught],
         n_trees=min(_ROUND_TREES, options.n_trees),
         seed=options.seed,
         n_jobs=options.n_jobs,
+        boosted=not rows.by_domain,
     )
 
 
 def _placed_normals(
-    rows: TrainingRows, normals: NormalModel, rounds: list[_Round]
+    rows: TrainingRows, normals: NormalModel, rounds: list[Round]
 ) -> tuple[NDArray[np.float64], CueScales]:
     """Cues of all normals from fits without them, placed by their own round; and the pooled scales."""
-    values = np.empty((len(rows.normals), rounds[0].values.shape[1] if rounds else 5))
+    values = np.empty((len(rows.normals), len(cue_names(len(normals.of_blocks)))))
     placed = np.empty_like(values)
     if not rounds:
         own = np.arange(len(rows.normals))
         fresh = fresh_neighbours(normals, rows.normals, rows.normal_domains, rows.normal_domains, own)
-        values = cue_values(normals, rows.normals, fresh)
+        values = cue_values(normals, rows.normals, fresh, None, rows.unviewed_normals)
         scales = fit_scales(values)
         return scales.place(values), scales
     for found in rounds:
@@ -288,11 +345,24 @@ def _placed_normals(
     return placed, fit_scales(values)
 
 
+def _in_large_bank(
+    rows: TrainingRows, bank: LargeBank, options: Options
+) -> tuple[NormalModel, NDArray[np.float64], CueScales]:
+    """Normals in a bank that is searched by cells; the cues of those of the fit as if they were new."""
+    index = build_index(bank.rows, N_PROBES, options.seed)
+    found = near_rows(bank.rows, bank.rows, index, options.n_neighbours + 1)
+    distances, positions = without_itself(*found, np.arange(len(bank.rows)))
+    normals = fit_normals(bank.rows, distances.mean(axis=1), options.n_neighbours, index=index)
+    values = cue_values(normals, rows.normals, (distances[bank.own], positions[bank.own]))
+    scales = fit_scales(values)
+    return normals, scales.place(values), scales
+
+
 def _learn(
     rows: TrainingRows,
     normals: NormalModel,
     scales: CueScales,
-    rounds: list[_Round],
+    rounds: list[Round],
     placed_normals: NDArray[np.float64],
     options: Options,
 ) -> LabelledRows:
@@ -303,15 +373,16 @@ def _learn(
         for found in rounds:
             here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held]) & ~done
             if here.any():
-                V = rows.anomalies[here]
-                placed[here] = found.scales.place(
-                    cue_values(found.normals, V, nearest_normals(found.normals, V, None))
-                )
+                V, unviewed = rows.anomalies[here], rows.unviewed_anomalies[here]
+                neighbours = nearest_normals(found.normals, V, None)
+                values = cue_values(found.normals, V, neighbours, None, unviewed)
+                placed[here] = found.scales.place(values)
                 done |= here
     if not done.all():
-        V = rows.anomalies[~done]
-        placed[~done] = scales.place(cue_values(normals, V, nearest_normals(normals, V, None)))
-    chosen = _thinned(np.arange(len(rows.normals)), 10_000, options.seed)
+        V, unviewed = rows.anomalies[~done], rows.unviewed_anomalies[~done]
+        neighbours = nearest_normals(normals, V, None)
+        placed[~done] = scales.place(cue_values(normals, V, neighbours, None, unviewed))
+    chosen = thinned(np.arange(len(rows.normals)), 10_000, options.seed)
     return learn_labels(
         (rows.normals[chosen], placed_normals[chosen]),
         (rows.anomalies, placed),
@@ -319,10 +390,5 @@ def _learn(
         n_trees=options.n_trees,
         seed=options.seed,
         n_jobs=options.n_jobs,
+        boosted=not rows.by_domain,
     )
-
-
-def _thinned(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
-    if len(rows) <= most:
-        return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))

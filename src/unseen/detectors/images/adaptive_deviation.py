@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from unseen.detectors.images.base import BaseImageDetector, Memory, Tensors
 from unseen.detectors.images.doubting import DoubtsNormals
-from unseen.detectors.images.head_fitting import check_head_parameters, fit_heads
+from unseen.detectors.images.head_fitting import check_head_parameters, looks_of, train_heads
 from unseen.detectors.images.looking import Look
 from unseen.detectors.images.made_up import made_up_looks
+from unseen.detectors.images.starting import Start
 from unseen.nn.cue_heads import CueHeads, HeadOutputs
 from unseen.nn.losses.deviation import top_share_mean
 from unseen.nn.patches.head_inputs import head_inputs, own_statistics
@@ -179,7 +180,9 @@ class AdaptiveDeviation(DoubtsNormals, BaseImageDetector):
         with isolated_randomness(self.seed):
             heads = self._build_heads()
         assert isinstance(heads, CueHeads)
-        trained = fit_heads(self, heads, V, labels, lambda outputs: outputs.deviation)
+        looks = looks_of(self, V, labels, Start(self.inputs, None, {}))
+        rows = np.flatnonzero(labels.normal), np.flatnonzero(labels.anomaly)
+        trained = train_heads(self, heads, looks, *rows)
         self.heads_, self.history_, self.doubts_ = heads, trained.history, trained.doubts
 
     def _remember(self, V: FloatArray) -> Memory:

@@ -4,26 +4,29 @@ Our reconstruction of M. Aqeel, D. Skočaj, M. Cristani, F. Setti, "A Contrastiv
 Meta-learning for Zero Shot Anomaly Detection" (2025), whose formulas are not public; what is from its
 summary and what is ours is said in ``docs/methods/confident_meta.md``. Frozen patch features, seen from their
 own picture (:mod:`unseen.nn.patches.context`), go through a projection g and a discriminator D, whose score s
-is higher for anomalies. With soft confident weights w of the pictures, the same patches with feature noise,
-and patches under synthetic defects on the same pictures,
+is higher for anomalies; s starts from the length of what is seen, and training adds to it. With soft
+confident weights w of the pictures, the same patches with feature noise, and patches under synthetic defects
+on the same pictures,
 
 .. math::
     L = \frac{\sum_i w_i \ell_i}{\sum_i w_i} + \lambda_c\, \mathrm{InfoNCE}_w, \qquad
     \theta' = \theta - a \nabla L_\text{support}\ (K\ \text{times}), \qquad
-    \theta \leftarrow \mathrm{Adam}\big(\nabla L_\text{query}(\theta')
+    \theta \leftarrow \mathrm{Adam}\big(\rho \nabla L_\text{query}(\theta)
+        + (1 - \rho) \nabla L_\text{query}(\theta')
         + \nabla \lambda_0 (1 + \tfrac12 d) \lVert \theta \rVert^2\big)
 
 over tasks, which are the domains of the fit (:mod:`unseen.nn.confident_training`). A patch scores
-:math:`\log(1 + e^s) + d`, with its distance d from prototypes (:mod:`unseen.nn.patches.prototypes`), and a
-picture the mean of its highest patches. Pictures of a domain without references are scored by θ; ``adapt``
-gives a domain its own weights by the inner loop on its unlabelled normals, and their features as prototypes.
+:math:`\log(1 + e^s)`, or its distance d from prototypes (:mod:`unseen.nn.patches.prototypes`), or the sum,
+and a picture the mean of its highest patches. Pictures of a domain without references are scored by θ;
+``adapt`` gives a domain its own weights by the inner loop on its unlabelled normals, whose patches explain
+what is normal, and whose features are prototypes.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -60,6 +63,12 @@ from unseen.types import BoolArray, FloatArray, Labels
 
 SCORES = ("discriminator", "prototypes", "both")
 
+_REMEMBERED = {"weights", "prototypes", "references"}
+
+_DEFECT_SHARE = 0.05
+_DEFECT_EXPONENTS = (2, 5)
+"""Small spots: a defect over much of the picture is what the rest of it looks like."""
+
 _MADE = 128
 _MOSTLY = 0.5
 _MEASURED = 20_000
@@ -72,6 +81,13 @@ _WHOLE_NUMBERS = {
 _NOT_NEGATIVE = ("kappa", "regularisation", "contrastive_weight", "margin", "noise")
 
 
+class _Known(NamedTuple):
+    """Unit patches (n, channels) of pictures of a domain, and which picture (n,) each is of."""
+
+    patches: Tensor
+    owners: Tensor
+
+
 class ConfidentMetaPatches(BaseImageDetector):
     """Confident contrastive meta-learning over categories of pictures (our reconstruction of CoZAD).
 
@@ -79,13 +95,16 @@ class ConfidentMetaPatches(BaseImageDetector):
 
     Parameters
     ----------
-    context : {"absolute", "centred", "similarity", "both"}
+    context : {"absolute", "centred", "similarity", "both", "contrast"}
         How patches are seen; see :mod:`unseen.nn.patches.context`. ``"absolute"``: the features themselves,
         which is how the summary of the method reads.
+    base : bool
+        Whether s starts from the length of what is seen of a patch: how unlike it is to what explains it.
     score : {"discriminator", "prototypes", "both"}
         Which of the two terms a patch's score has: log(1 + e^s), the method's; d; or their sum.
     prototypes : int
-        Reference patches, at most, that pictures of their domain are compared with.
+        Reference patches, at most, that pictures of their domain are compared with, in ``"contrast"`` and
+        in d.
     weighting : {"soft", "hard", "none"}
         Weights of training pictures from the interquartile fence of their scores within their domain: soft
         (the method), 0 above the fence, or all 1.
@@ -116,6 +135,8 @@ class ConfidentMetaPatches(BaseImageDetector):
         K, in training.
     inner_lr, lr : float
         Learning rates of the inner gradient descent and of the outer Adam.
+    start_share : float in [0, 1]
+        ρ, the share of the outer gradient at θ itself, which zero-shot scores are from.
     adaptation_steps : int
         K of ``adapt``; 0: references act as prototypes only.
     n_pseudo_domains : int
@@ -158,13 +179,14 @@ class ConfidentMetaPatches(BaseImageDetector):
         See :class:`unseen.nn.confident_training.TrainingResult`.
     memory_ : dict
         ``weights``: float32 (n_parameters,), the parameters that score pictures of the domain, θ for domains
-        without references; ``prototypes``: float32 (n_prototypes, latent), none for such domains.
+        without references; ``prototypes``: float32 (n_prototypes, latent), and ``references``: float32
+        (n_prototypes, channels), unit patches that ``"contrast"`` sees with, none of either for such domains.
     """
 
     uses_labels: ClassVar[bool] = False
     reference_use: ClassVar[str] = (
-        "a few steps of training on them give their domain its own weights, and their features are "
-        "prototypes that its pictures are compared with"
+        "a few steps of training on them give their domain its own weights, and its pictures are compared "
+        "with their patches"
     )
 
     network_: ConfidentNetwork
@@ -173,12 +195,13 @@ class ConfidentMetaPatches(BaseImageDetector):
     def __init__(
         self,
         *,
-        context: str = "centred",
-        score: str = "prototypes",
-        prototypes: int = 1024,
+        context: str = "contrast",
+        base: bool = True,
+        score: str = "discriminator",
+        prototypes: int = 2048,
         weighting: Weighting = "soft",
         kappa: float = 1.5,
-        regularisation: float = 1e-4,
+        regularisation: float = 0.005,
         meta: str = "first",
         contrastive_weight: float = 0.1,
         temperature: float = 0.1,
@@ -186,15 +209,16 @@ class ConfidentMetaPatches(BaseImageDetector):
         margin: float = 0.5,
         synthetic: bool = True,
         latent: int = 128,
-        epochs: int = 5,
-        warm_up: int = 2,
-        steps: int = 12,
+        epochs: int = 3,
+        warm_up: int = 1,
+        steps: int = 10,
         tasks: int = 3,
         items: int = 8,
         parts: int = 32,
         inner_steps: int = 5,
         inner_lr: float = 0.05,
-        lr: float = 3e-3,
+        lr: float = 3e-4,
+        start_share: float = 0.5,
         adaptation_steps: int = 5,
         n_pseudo_domains: int = 4,
         backbone: str = "efficientnet-lite0",
@@ -213,6 +237,7 @@ class ConfidentMetaPatches(BaseImageDetector):
         seed: int = 0,
     ) -> None:
         self.context = context
+        self.base = base
         self.score = score
         self.prototypes = prototypes
         self.weighting = weighting
@@ -234,6 +259,7 @@ class ConfidentMetaPatches(BaseImageDetector):
         self.inner_steps = inner_steps
         self.inner_lr = inner_lr
         self.lr = lr
+        self.start_share = start_share
         self.adaptation_steps = adaptation_steps
         self.n_pseudo_domains = n_pseudo_domains
         self.backbone = backbone
@@ -262,28 +288,31 @@ class ConfidentMetaPatches(BaseImageDetector):
             check_real(self, name, getattr(self, name), minimum=0)
         for name in ("temperature", "inner_lr", "lr"):
             check_real(self, name, getattr(self, name), minimum=0, open_minimum=True)
-        if not isinstance(self.synthetic, bool):
-            raise ParameterError(
-                f"{type(self).__name__}: synthetic must be True or False, got {self.synthetic!r}."
-            )
+        check_real(self, "start_share", self.start_share, minimum=0, maximum=1)
+        for name in ("synthetic", "base"):
+            if not isinstance(getattr(self, name), bool):
+                raise ParameterError(
+                    f"{type(self).__name__}: {name} must be True or False, got {getattr(self, name)!r}."
+                )
 
     def _check_fitted_values(self) -> None:
         shape = vector_of(dict(self.network_.named_parameters())).shape
         for memory in (self.memory_, *self.domain_memories_.values()):
-            if set(memory) != {"weights", "prototypes"} or memory["weights"].shape != shape:
+            if set(memory) != _REMEMBERED or memory["weights"].shape != shape:
                 raise ValueError("the weights of a domain are not those of this network")
-            if memory["prototypes"].shape[1:] != (self.latent,):
+            widths = (memory["prototypes"].shape[1:], memory["references"].shape[1:])
+            if widths != ((self.latent,), (self.n_features_in_,)):
                 raise ValueError("the prototypes of a domain are not of this network")
 
     def _build_network(self) -> ConfidentNetwork:
         """An untrained network of this shape."""
         channels = self.n_features_in_ * (2 if self.context == "both" else 1)
-        return ConfidentNetwork(channels, latent=self.latent)
+        return ConfidentNetwork(channels, latent=self.latent, base=self.base)
 
     # ---------------------------------------------------------------- training
     def _further_looks(self, images: Pixels, normal: BoolArray) -> list[Look]:
         """A copy with a made-up defect of each normal picture; others stay as they are."""
-        make = SyntheticAnomalies()
+        make = SyntheticAnomalies(share=_DEFECT_SHARE, exponents=_DEFECT_EXPONENTS)
         copies, defects = images.copy(), np.zeros(images.shape[:3], dtype=np.bool_)
         for row in np.flatnonzero(normal).tolist():
             draw = np.random.default_rng([self.seed, zlib.crc32(np.ascontiguousarray(images[row]).data)])
@@ -291,14 +320,20 @@ class ConfidentMetaPatches(BaseImageDetector):
         return [Look(copies, defects)]
 
     def _fit(self, V: FloatArray, labels: Labels) -> None:
+        self._learn(self._tasks(V, labels))
+
+    def _tasks(self, V: FloatArray, labels: Labels) -> list[Task]:
+        """The pictures of each domain."""
         draw = np.random.default_rng(self.seed)
         means = V[:, 0, :-2].mean(axis=(2, 3))
         domains = named_or_pseudo_domains(means, labels.domains, self.n_pseudo_domains, draw)
-        tasks = [self._task(V[domains == name]) for name in np.unique(domains)]
+        return [self._task(V[domains == name]) for name in np.unique(domains)]
+
+    def _learn(self, tasks: Sequence[Task]) -> None:
         place = resolve_device(self.device)
         with isolated_randomness(self.seed):
             network = self._build_network()
-        network.compress.measure(_spread_out([task.normals for task in tasks]))
+        network.measure(_spread_out([task.normals for task in tasks]))
         network = network.to(place)
         with suitable_threads(network):
             result = meta_train(network, tasks, self._settings(), torch.Generator().manual_seed(self.seed))
@@ -306,19 +341,20 @@ class ConfidentMetaPatches(BaseImageDetector):
         self.network_ = network.cpu().requires_grad_(False).eval()
         self.history_ = result.history
 
-    def _task(self, V: FloatArray) -> Task:
-        """Pictures with a made-up defect each as a task."""
+    def _task(self, V: FloatArray, known: _Known | None = None) -> Task:
+        """Pictures with a made-up defect each as a task; each is seen with patches of the others."""
         place = resolve_device(self.device)
         draw = torch.Generator().manual_seed(self.seed)
         normals, made = [], []
-        for start in range(0, len(V), self.batch_size):
-            looks = torch.from_numpy(np.ascontiguousarray(V[start : start + self.batch_size])).to(place)
-            normals.append(in_context(looks[:, 0, :-2], self.context))
-            defective = in_context(looks[:, 1, :-2], self.context)
-            for picture, shares in zip(defective, looks[:, 1, -1].flatten(1), strict=True):
-                under = torch.nonzero(shares >= min(_MOSTLY, float(shares.max())))[:, 0]
-                made.append(picture[under[torch.randint(len(under), (_MADE,), generator=draw)]])
-        return Task(torch.cat(normals), torch.stack(made))
+        for number, picture in enumerate(V):
+            looks = torch.from_numpy(np.ascontiguousarray(picture)).to(place)
+            others = None if known is None else known.patches[known.owners != number]
+            seen = in_context(looks[:, :-2], self.context, others)
+            shares = looks[1, -1].flatten()
+            under = torch.nonzero(shares >= min(_MOSTLY, float(shares.max())))[:, 0]
+            normals.append(seen[0])
+            made.append(seen[1, under[torch.randint(len(under), (_MADE,), generator=draw)]])
+        return Task(torch.stack(normals), torch.stack(made))
 
     def _settings(self) -> TrainingSettings:
         objective = ObjectiveSettings(
@@ -343,6 +379,7 @@ class ConfidentMetaPatches(BaseImageDetector):
             inner_steps=self.inner_steps,
             inner_lr=self.inner_lr,
             outer_lr=self.lr,
+            start_share=self.start_share,
         )
 
     # ---------------------------------------------------------------- scoring
@@ -353,38 +390,64 @@ class ConfidentMetaPatches(BaseImageDetector):
         for name in names if len(names) > 1 else ():
             self._memorise_domain(str(name), V[labels.domains == name], calibrated=calibrated)
         theta = vector_of(dict(self.network_.named_parameters()))
-        self.memory_ = {"weights": theta, "prototypes": np.zeros((0, self.latent), dtype=np.float32)}
+        self.memory_ = {
+            "weights": theta,
+            "prototypes": np.zeros((0, self.latent), dtype=np.float32),
+            "references": np.zeros((0, self.n_features_in_), dtype=np.float32),
+        }
         if calibrated and self.calibration_folds >= 2:
             some = np.random.default_rng(self.seed).permutation(len(V))[:_MOST_SCORED]
             scores = self._scorer().views(V[some], np.full(len(some), "")).scores
             self._calibrate(scores, all_normal(len(some)))
 
     def _remember(self, V: FloatArray) -> Memory:
+        known = self._known(V)
+        return self._adapted(known, self._task(V, known))
+
+    def _adapted(self, known: _Known, task: Task) -> Memory:
+        """The memory of a domain after the steps of adaptation."""
         network = self._build_network()
         network.load_state_dict(self.network_.state_dict())
         network = network.to(resolve_device(self.device))
         parameters: Parameters = dict(network.named_parameters())
         draw = torch.Generator().manual_seed(self.seed)
-        task = self._task(V)
         with suitable_threads(network), torch.no_grad():
             parameters = adapt_parameters(
                 network, parameters, task, self._settings(), steps=self.adaptation_steps, generator=draw
             )
             found = [functional_call(network, parameters, (picture,)).features for picture in task.normals]
             prototypes = draw_prototypes(torch.cat(found), self.prototypes, draw)
-        return {"weights": vector_of(parameters), "prototypes": prototypes.cpu().numpy()}
+        return {
+            "weights": vector_of(parameters),
+            "prototypes": prototypes.cpu().numpy(),
+            "references": known.patches.cpu().numpy(),
+        }
+
+    def _known(self, V: FloatArray) -> _Known:
+        """Patches of pictures that others are seen with; none where the context does not ask for them."""
+        draw = torch.Generator().manual_seed(self.seed)
+        patches = torch.from_numpy(np.ascontiguousarray(V[:, 0, :-2])).flatten(2).transpose(1, 2)
+        owners = torch.arange(len(V)).repeat_interleave(patches.shape[1])
+        most = self.prototypes if self.context == "contrast" else 0
+        kept = torch.randperm(len(owners), generator=draw)[:most].sort().values
+        unit = torch.nn.functional.normalize(patches.flatten(0, 1)[kept], dim=1)
+        place = resolve_device(self.device)
+        return _Known(unit.to(place), owners[kept].to(place))
 
     def _patch_scores(self, features: Tensor, memory: Tensors) -> Tensor:
-        n, _, height, width = features.shape
-        network = self.network_.to(features.device)
-        parameters = parameters_of(network, memory["weights"])
-        judged = functional_call(network, parameters, (in_context(features, self.context),))
+        seen = in_context(features, self.context, memory["references"])
+        return self._scores_of(seen, memory).reshape(len(features), *features.shape[2:])
+
+    def _scores_of(self, seen: Tensor, memory: Tensors) -> Tensor:
+        """Scores (n_pictures, n_patches) of patches as their context shows them."""
+        network = self.network_.to(seen.device)
+        judged = functional_call(network, parameters_of(network, memory["weights"]), (seen,))
         scores = torch.zeros_like(judged.scores)
         if self.score != "prototypes":
             scores = scores + torch.nn.functional.softplus(judged.scores)
         if self.score != "discriminator":
             scores = scores + prototype_distance(judged.features, memory["prototypes"])
-        return scores.reshape(n, height, width)
+        return scores
 
 
 def _spread_out(parts: list[Tensor]) -> Tensor:

@@ -63,6 +63,7 @@ class ExplainsCues:
         pool: int
         batch_size: int
         weights: Sequence[float]
+        weights_: NDArray[np.float64]
 
         def _check_fitted(self) -> None: ...
 
@@ -113,7 +114,7 @@ class ExplainsCues:
                 flat = seen.places.flatten(0, 1).float().cpu().numpy()
                 maps[indices[mine]] = self._maps(flat, shape).reshape(-1, 3, *shape)
         tensor = torch.from_numpy(cues)
-        deviation, uncertainty, segmentation = (float(weight) for weight in self.weights)
+        deviation, uncertainty, segmentation = self.weights_.tolist()
         parts = shares(tensor, (deviation, uncertainty, segmentation)).numpy()
         return CueExplanation(self._fused(tensor).numpy(), values, cues, parts, maps)
 
@@ -122,7 +123,7 @@ class ExplainsCues:
         X: ArrayLike | ImageSource,
         *,
         domains: ArrayLike | None = None,
-        gradients: str = "cues",
+        gradients: str = "fused",
     ) -> NDArray[np.float32]:
         """Return gradient maps: where a change of the picture would change the cues most (eq. 11 to 13).
 
@@ -135,9 +136,10 @@ class ExplainsCues:
             The pictures.
         domains : array-like of shape (n_pictures,) or None
             Domain of each.
-        gradients : {"cues", "deviation", "uncertainty", "segmentation", "input"}
-            cues: mean over the three cues of the gradients by pixels and by the last feature map; one cue
-            alone; or input: the plain gradient of the fused score by the pixels, for comparison.
+        gradients : {"fused", "cues", "deviation", "uncertainty", "segmentation", "input"}
+            fused: mean over the three cues, by ``weights``, of the gradients by pixels and
+            by the last feature map; cues: their even mean, as in the paper; one cue alone; or input: the
+            plain gradient of the fused score by the pixels, for comparison.
 
         Returns
         -------
@@ -149,6 +151,7 @@ class ExplainsCues:
         pictures = as_source(self, X)
         names = domains_of(self, X, len(pictures), domains)
         shape = check_size(self, self.image_size)
+        deviation, uncertainty, segmentation = (float(weight) for weight in self.weights)
         maps = np.empty((len(pictures), *shape), dtype=np.float32)
         backbone = self._seeing().backbone
         for name in np.unique(names):
@@ -167,5 +170,6 @@ class ExplainsCues:
                     strides=tuple(self.strides),
                     pool=self.pool,
                     gradients=gradients,
+                    weights=(deviation, uncertainty, segmentation),
                 )
         return maps

@@ -85,4 +85,8 @@ class DoubtsNormals:
             If the detector is not fitted yet.
         """
         self._check_fitted()
-        return Suspects.of(self.doubted_rows_, self.doubts_)
+        return Suspects.of(self.doubted_rows_, self.doubts_, limit=self._doubt_limit())
+
+    def _doubt_limit(self) -> float | None:
+        """Doubts above it are believed in; None: those beyond a fence are."""
+        return None

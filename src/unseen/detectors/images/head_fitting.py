@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from unseen.checks import check_choice, check_int, check_real
 from unseen.detectors.images.inputs import labels_of, masks_of
 from unseen.detectors.images.looking import Seeing
+from unseen.detectors.images.starting import Start, domain_codes
 from unseen.errors import LabelError
 from unseen.nn.cue_heads import CueHeads, HeadOutputs
 from unseen.nn.deviation_training import REWEIGHTINGS, CueTraining, HeadSchedule, Known, Trained
@@ -20,13 +21,14 @@ from unseen.nn.device import resolve_device
 from unseen.nn.fine_tuning import fine_tuned
 from unseen.nn.patches.head_inputs import (
     NEED_A_BANK,
+    PLACED,
     bank_of,
     local_centre,
     own_statistics,
     residual_statistics,
     whitening_statistics,
 )
-from unseen.nn.patches.local_distance import left_out_lengths, local_distribution, local_spread
+from unseen.nn.patches.local_distance import local_spread
 from unseen.nn.patches.look_inputs import LookInputs
 from unseen.nn.patches.pictures import SomePictures, as_source
 from unseen.nn.randomness import isolated_randomness
@@ -37,6 +39,9 @@ from unseen.scoring.calibration import hold_back
 from unseen.types import BoolArray, FloatArray, Labels
 
 _LEAST_SCALE = 1e-3
+
+MOST_COMPARED = 4000
+"""Patches of a bank whose patches are compared with one another."""
 
 
 def check_head_parameters(owner: Any) -> None:
@@ -93,41 +98,23 @@ def schedule_of(owner: Any) -> HeadSchedule:
     )
 
 
-def domain_codes(labels: Labels) -> tuple[list[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
-    """Return the normals of each domain that has some, and which of them each picture is compared with.
-
-    Parameters
-    ----------
-    labels : Labels
-        Of the pictures of the fit.
-
-    Returns
-    -------
-    normals : list of int64 array
-        Rows of the normals of each domain; all normals last, for pictures of domains without.
-    codes : int64 array of shape (n_pictures,)
-        Place in that list for each picture.
-    """
-    names = [name for name in np.unique(labels.domains) if (labels.normal & (labels.domains == name)).any()]
-    groups = [np.flatnonzero(labels.normal & (labels.domains == name)) for name in names]
-    codes = np.full(len(labels), len(names), dtype=np.int64)
-    for code, name in enumerate(names):
-        codes[labels.domains == name] = code
-    return [*groups, np.flatnonzero(labels.normal)], codes
+def _deviation(outputs: HeadOutputs) -> Tensor:
+    return outputs.deviation
 
 
-def looks_of(owner: Any, V: FloatArray, labels: Labels) -> LookInputs:
+def looks_of(owner: Any, V: FloatArray, labels: Labels, start: Start) -> LookInputs:
     """Return what the heads see; residuals are those to other pictures of the same domain.
 
     Parameters
     ----------
     owner : detector
-        With ``inputs``, ``bank_size``, ``trimmed``, ``seed`` and ``device``; its ``statistics_``
-        are set.
+        With ``bank_size``, ``trimmed``, ``seed`` and ``device``; its ``statistics_`` are set.
     V : float array of shape (n_pictures, n_looks, channels + 2, height, width)
         Patch features.
     labels : Labels
         Of the pictures.
+    start : Start
+        What they see, and distances that are known.
 
     Returns
     -------
@@ -136,63 +123,37 @@ def looks_of(owner: Any, V: FloatArray, labels: Labels) -> LookInputs:
     place = resolve_device(owner.device)
     groups, codes = domain_codes(labels)
     seen = [torch.from_numpy(np.ascontiguousarray(V[rows, 0, :-2])) for rows in groups[: codes.max() + 1]]
-    owner.statistics_ = shared_statistics(owner, seen)
-    lengths = _lengths_of(owner, V, groups[: codes.max() + 1], codes, labels.normal)
+    owner.statistics_ = _shared_statistics(owner, seen, start.kind)
+    if start.lengths is not None:
+        of_normals = start.lengths[labels.normal, 0].astype(np.float64)
+        scale = max(float(of_normals.std()), _LEAST_SCALE)
+        owner.statistics_["length_centre"] = np.array([of_normals.mean()], dtype=np.float32)
+        owner.statistics_["length_scale"] = np.array([scale], dtype=np.float32)
     memories = []
     for features in seen:
-        arrays = _common_memory_of(owner, features)
-        if owner.inputs in NEED_A_BANK:
-            arrays |= bank_of(features, size=owner.bank_size, trimmed=owner.trimmed, seed=owner.seed)
+        arrays = common_memory_of(owner, features, start.kind)
+        if start.kind in NEED_A_BANK:
+            size = min(owner.bank_size, MOST_COMPARED)
+            arrays |= bank_of(features, size=size, trimmed=owner.trimmed, seed=owner.seed)
         memories.append({name: torch.from_numpy(values).to(place) for name, values in arrays.items()})
-    return LookInputs(V, memories, codes, labels.normal, kind=owner.inputs, device=place, lengths=lengths)
+    return LookInputs(V, memories, codes, labels.normal, kind=start.kind, device=place, lengths=start.lengths)
 
 
-def _lengths_of(
-    owner: Any,
-    V: FloatArray,
-    groups: Sequence[NDArray[np.int64]],
-    codes: NDArray[np.int64],
-    normal: BoolArray,
-) -> NDArray[np.float32] | None:
-    """Distances of all looks to other normals, if heads see them; their moments go to ``statistics_``."""
-    if owner.inputs != "local":
-        return None
-    lengths = left_out_lengths(V, groups, codes, owner.statistics_["spread"], seed=owner.seed)
-    of_normals = lengths[normal, 0].astype(np.float64)
-    scale = max(float(of_normals.std()), _LEAST_SCALE)
-    owner.statistics_["length_centre"] = np.array([of_normals.mean()], dtype=np.float32)
-    owner.statistics_["length_scale"] = np.array([scale], dtype=np.float32)
-    return lengths
-
-
-def shared_statistics(owner: Any, features: Sequence[Tensor]) -> dict[str, NDArray[np.float32]]:
-    """Return what the memories of all domains share.
-
-    Parameters
-    ----------
-    owner : detector
-        As for :func:`looks_of`.
-    features : sequence of float tensors of shape (n, channels, height, width)
-        Of the normals of each domain.
-
-    Returns
-    -------
-    dict of str to float32 array
-        Empty if the heads see features alone.
-    """
-    if owner.inputs == "whitened":
-        return whitening_statistics(features)
-    if owner.inputs == "local":
-        return {**whitening_statistics(features), "spread": local_spread(features)}
-    if owner.inputs not in NEED_A_BANK:
+def _shared_statistics(owner: Any, features: Sequence[Tensor], kind: str) -> dict[str, NDArray[np.float32]]:
+    """What the memories of all domains share; nothing if the heads see features alone."""
+    if kind in PLACED:
+        shared = whitening_statistics(features)
+        return shared | {"spread": local_spread(features)} if kind == "local" else shared
+    if kind not in NEED_A_BANK:
         return {}
-    found = bank_of(features[0], size=owner.bank_size, trimmed=owner.trimmed, seed=owner.seed)
+    size = min(owner.bank_size, MOST_COMPARED)
+    found = bank_of(features[0], size=size, trimmed=owner.trimmed, seed=owner.seed)
     bank = {name: torch.from_numpy(values) for name, values in found.items()}
     return residual_statistics(features[0], **bank)
 
 
-def memory_of(owner: Any, features: Tensor) -> dict[str, NDArray[Any]]:
-    """Return what is remembered of the normals of a domain, a bank of patches apart.
+def common_memory_of(owner: Any, features: Tensor, kind: str) -> dict[str, NDArray[Any]]:
+    """Return what is remembered of a domain beside distances, which training keeps by itself.
 
     Parameters
     ----------
@@ -200,46 +161,41 @@ def memory_of(owner: Any, features: Tensor) -> dict[str, NDArray[Any]]:
         As for :func:`looks_of`; its ``statistics_`` are set.
     features : float tensor of shape (n, channels, height, width)
         Of the normals.
+    kind : str
+        What the heads see.
 
     Returns
     -------
     dict of str to array
     """
-    memory = _common_memory_of(owner, features)
-    if owner.inputs == "local":
-        spread = local_spread([features]) if len(features) > 1 else owner.statistics_["spread"]
-        memory |= local_distribution(features, spread, seed=owner.seed)
-    return memory
-
-
-def _common_memory_of(owner: Any, features: Tensor) -> dict[str, NDArray[Any]]:
-    """What is remembered beside distributions by place, which training has no use for."""
-    placed = owner.inputs in ("local", "whitened")
-    own = local_centre(features) if placed else own_statistics(features)
+    own = local_centre(features) if kind in PLACED else own_statistics(features)
     return {**own, **owner.statistics_}
 
 
-def fit_heads(
+def train_heads(
     owner: Any,
     heads: CueHeads,
-    V: FloatArray,
-    labels: Labels,
-    judge: Callable[[HeadOutputs], Tensor],
+    looks: LookInputs,
+    normal: NDArray[np.int64],
+    anomalous: NDArray[np.int64],
+    judge: Callable[[HeadOutputs], Tensor] = _deviation,
 ) -> Trained:
     """Train heads on the looks of pictures.
 
     Parameters
     ----------
     owner : detector
-        As for :func:`check_head_parameters` and :func:`looks_of`.
+        As for :func:`check_head_parameters`.
     heads : CueHeads
         Updated in place; left on the CPU in evaluation mode.
-    V : float array of shape (n_pictures, n_looks, channels + 2, height, width)
-        Patch features.
-    labels : Labels
-        Of the pictures.
+    looks : LookInputs
+        Gives the heads what they see.
+    normal : int64 array
+        Rows taken for normal.
+    anomalous : int64 array
+        Rows known to be anomalies.
     judge : callable
-        Scores pictures from what the heads say.
+        Scores pictures from what the heads say; their mean is kept.
 
     Returns
     -------
@@ -251,14 +207,12 @@ def fit_heads(
         If there is no anomaly to learn from, made up or labelled.
     """
     place = resolve_device(owner.device)
-    anomalous = np.flatnonzero(labels.anomaly)
-    made_up = V.shape[1] - 1
-    if made_up == 0 and len(anomalous) == 0:
+    if owner.synthetic == 0 and len(anomalous) == 0:
         raise LabelError(
             f"{type(owner).__name__}: nothing to learn from; label some anomalies, or have some made up "
             "with synthetic >= 1."
         )
-    known = Known(looks_of(owner, V, labels), np.flatnonzero(labels.normal), anomalous, made_up)
+    known = Known(looks, normal, anomalous, owner.synthetic)
     training = CueTraining(
         heads.to(place), known, schedule_of(owner), judge=judge, seed=owner.seed, place=place
     )

@@ -161,6 +161,9 @@ def rotated(images: Pixels, degrees: float) -> Pixels:
     """
     if len(images) == 0:
         return images
+    quarters, rest = divmod(degrees, 90.0)
+    if rest == 0 and (images.shape[1] == images.shape[2] or quarters % 2 == 0):
+        return np.ascontiguousarray(np.rot90(images, int(quarters), axes=(1, 2)))  # the same, and quicker
     turned = ndimage.rotate(images, degrees, axes=(2, 1), reshape=False, order=1, mode="nearest")
     return np.asarray(turned, dtype=np.uint8)
 

@@ -18,9 +18,9 @@ Score maps are the same fusion place by place, on one scale for all pictures: :m
 gradient maps, whose scale is each picture's own (:mod:`unseen.nn.gradient_maps`).
 
 Differences to the paper, beside the backbone and the smaller schedule: features are brought to length 1 and
-standardised on the normals of the domain; a frozen backbone is the default; the weights are shared out among
-the pictures taken for normal only (``reweighting="all"`` is the paper's), since the others are known
-anomalies. ``fine_tune=True`` trains the backbone with heads first, and then the heads that are kept on it.
+standardised on the normals of the domain; a frozen backbone is the default; weights of losses are shared out
+among the pictures taken for normal only (``reweighting="all"`` is the paper's); labelled anomalies may change
+the weights of cues. ``fine_tune=True`` trains the backbone with heads first, then the heads that are kept.
 """
 
 from __future__ import annotations
@@ -38,11 +38,22 @@ from torch import Tensor, nn
 from unseen.checks import check_choice, check_int, check_real
 from unseen.detectors.images.base import BaseImageDetector, Memory, Tensors
 from unseen.detectors.images.cue_explaining import ExplainsCues, SeenCues
+from unseen.detectors.images.cue_weighing import weights_of
 from unseen.detectors.images.doubting import DoubtsNormals
-from unseen.detectors.images.head_fitting import check_head_parameters, fit_heads, memory_of, tuned_network
+from unseen.detectors.images.head_fitting import (
+    MOST_COMPARED,
+    check_head_parameters,
+    common_memory_of,
+    looks_of,
+    train_heads,
+    tuned_network,
+)
+from unseen.detectors.images.inputs import labels_of
 from unseen.detectors.images.looking import Look, Seeing
 from unseen.detectors.images.made_up import made_up_looks
 from unseen.detectors.images.memories import on_device
+from unseen.detectors.images.starting import doubts_of, start_of
+from unseen.detectors.images.turning import turned_looks, turns_of
 from unseen.errors import ParameterError
 from unseen.nn.backbones.differentiable import in_torch
 from unseen.nn.cue_heads import CueHeads, HeadOutputs
@@ -58,7 +69,9 @@ from unseen.nn.cues import (
 from unseen.nn.device import resolve_device
 from unseen.nn.fine_tuning import with_network
 from unseen.nn.losses.deviation import top_share_mean
+from unseen.nn.patches.bank_distance import check_divided_bank, divided_bank
 from unseen.nn.patches.head_inputs import INPUTS, NEED_A_BANK, bank_of, head_inputs, n_inputs
+from unseen.nn.patches.local_distance import local_distribution, local_spread
 from unseen.nn.randomness import isolated_randomness
 from unseen.pixels import Pixels, Size
 from unseen.types import BoolArray, FloatArray, Labels
@@ -72,6 +85,7 @@ PUBLISHED: dict[str, Any] = {
     "lr": 2e-4,
     "reweighting": "all",
     "uncertainty": "entropy",
+    "cue_weights": "fixed",
     "inputs": "features",
     "deviation_rate": 1.0,
     "top_share": 0.1,
@@ -85,14 +99,18 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
 
     Parameters
     ----------
-    inputs : {"local", "whitened", "features", "distance", "residual", "both"}
+    inputs : {"auto", "local", "neighbours", "whitened", "features", "distance", "residual", "both"}
         What the heads see: features whitened by the normals, and how far they are from those at the same
-        place by the covariance there; whitened features and their length; the features
-        (the paper); features and how far each patch is from the nearest one of a bank of normals; how it
-        differs from that; or features and differences. See
-        :mod:`unseen.nn.patches.head_inputs`.
+        place by the covariance there, or from the nearest patch of a bank; whitened features and their
+        length; the features (the paper); and others, see :mod:`unseen.nn.patches.head_inputs`. auto: local
+        or, where turned copies help, the better of local and neighbours for the anomalies of the fit; see
+        :mod:`unseen.detectors.images.starting`.
+    rotations : int or "auto"
+        For neighbours: normals are also remembered turned by so many equal parts of a circle; 1: as they
+        are. auto: 8 if each normal is then clearly more like the others, else 1; see
+        :func:`unseen.nn.patches.turns.left_out_ratio`.
     bank_size : int
-        Patches drawn for the bank.
+        Patches drawn for the bank of neighbours; other banks have 4000 at most.
     trimmed : float in [0, 1)
         Share of the bank that is left out again, the patches most unlike those of other pictures.
     synthetic : int
@@ -112,7 +130,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     reweighting : {"normals", "all", "none"}
         Whose losses decide how much they weigh.
     alpha, reweighting_scale : float
-        α and λ of the weights.
+        α and λ of these weights.
     burn_in : float in [0, 1]
         Share of the steps before any weighting.
     real_share : float in [0, 1]
@@ -124,6 +142,9 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         Channels inside the segmentation head.
     weights : tuple of three floats
         w of deviation, uncertainty, segmentation.
+    cue_weights : {"learned", "fixed"}
+        Whether labelled anomalies may change them for the scores of pictures, by how heads that have not seen
+        them tell them from normals; see :mod:`unseen.scoring.cue_weights`. Maps keep ``weights``.
     uncertainty : {"entropy", "probability"}
         Cue of the probability head: log(1 + H(p)), which falls again for sure anomalies, or p itself.
     scaling : {"exponential", "ratio", "clipped"}
@@ -164,22 +185,34 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     ----------
     heads_ : nn.Module
         The heads.
+    inputs_ : str
+        What they see: ``inputs``, or what auto chose.
+    merits_ : dict of str to float
+        AUROC of each distance that auto chose from, on the pictures of the fit; else empty.
+    turns_ : int
+        Turned copies that a picture is remembered by, itself included.
+    weights_ : float64 array of shape (3,)
+        Of the cues in the scores of pictures, of sum 1.
     tuned_ : nn.Module or None
         The backbone's network after fine-tuning.
     history_ : dict of str to float64 array of shape (epochs,)
         Losses of the heads.
     doubts_ : float64 array of shape (n_normals,)
-        Mean of the fused score of each normal over the training; see ``suspects``.
+        How odd each normal looks to the others, in its worst places or on the whole; see ``suspects`` and
+        :func:`unseen.detectors.images.starting.doubts_of`.
+    doubt_limit_ : float
+        Doubts above it are believed in.
     doubted_rows_ : int64 array of shape (n_normals,)
         Where these normals are among the pictures of the fit.
     statistics_ : dict
         What the memories of all domains share: ``whitening``, ``length_centre``, ``length_scale`` and, with
-        distances by place, ``spread``; or
-        ``residual_centre`` and ``residual_scale``; empty for features alone.
+        distances by place, ``spread``; or ``residual_centre`` and ``residual_scale``; empty for features.
     memory_ : dict
         ``statistics_``, and ``centre``, float32 (channels, height, width), for whitened features;
         ``channels``, ``local_spread``, ``local_centre`` and ``factors`` with distances by place
-        (:func:`unseen.nn.patches.local_distance.local_distribution`); ``centre`` and ``scale``, float32
+        (:func:`unseen.nn.patches.local_distance.local_distribution`); ``bank``, ``bank_lengths``,
+        ``cell_centres`` and ``cell_starts`` with neighbours
+        (:func:`unseen.nn.patches.bank_distance.divided_bank`); ``centre`` and ``scale``, float32
         (channels,), else; ``bank``, float32 (n_patches, channels), where patches are compared with the
         nearest normal one.
     """
@@ -190,6 +223,11 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     )
 
     heads_: nn.Module
+    inputs_: str
+    weights_: NDArray[np.float64]
+    merits_: dict[str, float]
+    turns_: int
+    doubt_limit_: float
     tuned_: nn.Module | None
     history_: dict[str, NDArray[np.float64]]
     statistics_: dict[str, NDArray[np.float32]]
@@ -197,8 +235,9 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     def __init__(
         self,
         *,
-        inputs: str = "local",
-        bank_size: int = 4000,
+        inputs: str = "auto",
+        rotations: int | str = "auto",
+        bank_size: int = 150_000,
         trimmed: float = 0.15,
         synthetic: int = 2,
         synthetic_foreground: str = "all",
@@ -215,7 +254,8 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         deviation_rate: float = 0.02,
         head_width: int = 32,
         weights: Sequence[float] = WEIGHTS,
-        uncertainty: str = "entropy",
+        cue_weights: str = "learned",
+        uncertainty: str = "probability",
         scaling: str = "exponential",
         fine_tune: bool = False,
         backbone: str = "efficientnet-lite0",
@@ -234,6 +274,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         seed: int = 0,
     ) -> None:
         self.inputs = inputs
+        self.rotations = rotations
         self.bank_size = bank_size
         self.trimmed = trimmed
         self.synthetic = synthetic
@@ -251,6 +292,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         self.deviation_rate = deviation_rate
         self.head_width = head_width
         self.weights = weights
+        self.cue_weights = cue_weights
         self.uncertainty = uncertainty
         self.scaling = scaling
         self.fine_tune = fine_tune
@@ -271,11 +313,12 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
 
     def _check_parameters(self) -> None:
         check_head_parameters(self)
-        check_choice(self, "inputs", self.inputs, INPUTS)
+        check_choice(self, "inputs", self.inputs, ("auto", *INPUTS))
         check_int(self, "bank_size", self.bank_size, minimum=1)
         check_real(self, "trimmed", self.trimmed, minimum=0, maximum=1, open_maximum=True)
         check_choice(self, "synthetic_foreground", self.synthetic_foreground, ("all", "estimate"))
         check_int(self, "head_width", self.head_width, minimum=1)
+        check_choice(self, "cue_weights", self.cue_weights, ("learned", "fixed"))
         check_choice(self, "uncertainty", self.uncertainty, UNCERTAINTIES)
         check_choice(self, "scaling", self.scaling, SCALINGS)
         if not isinstance(self.fine_tune, bool):
@@ -285,8 +328,8 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         for weight in self.weights:
             check_real(self, "weights", weight, minimum=0)
 
-    def _build_heads(self) -> nn.Module:
-        channels = n_inputs(self.inputs, self.n_features_in_)
+    def _build_heads(self) -> CueHeads:
+        channels = n_inputs(self.inputs_, self.n_features_in_)
         return CueHeads(channels, width=self.head_width, top_share=self.top_share)
 
     def _build_tuned(self) -> nn.Module:
@@ -300,7 +343,12 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         return replace(seeing, tuned=with_network(seeing.backbone, self.tuned_))
 
     def _check_fitted_values(self) -> None:
+        if self.inputs_ not in INPUTS or self.turns_ < 1:
+            raise ValueError("there are no such inputs")
+        if self.weights_.shape != (3,) or self.weights_.min() < 0 or self.weights_.sum() <= 0:
+            raise ValueError("there are no such weights")
         for memory in (self.memory_, *self.domain_memories_.values()):
+            check_divided_bank(memory)
             channels = memory.get("channels", np.zeros(1, dtype=np.int64))
             if channels.dtype != np.int64 or channels.min() < 0 or channels.max() >= self.n_features_in_:
                 raise ValueError("there are no such channels")
@@ -336,42 +384,74 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         InputError
             If pictures, labels or parameters cannot be used.
         """
-        self.tuned_ = None
+        self.tuned_, self.turns_ = None, 1
+        self._check_common_parameters()
+        self._check_parameters()
+        self.weights_ = np.asarray(self.weights, dtype=np.float64) / np.sum(self.weights)
         known: dict[str, Any] = {"kinds": kinds, "domains": domains, "groups": groups, "masks": masks}
         if self.fine_tune is True:
-            self._check_common_parameters()
-            self._check_parameters()
             self.tuned_ = tuned_network(self, super()._seeing(), X, y, self._judge, **known)
+        if self.inputs in ("auto", "neighbours"):
+            labels = labels_of(self, X, len(X), y, kinds, domains, groups)
+            self.turns_ = turns_of(self, self._seeing(), X, labels)
         return super().fit(X, y, **known)
 
     def _judge(self, outputs: HeadOutputs) -> Tensor:
-        return self._fused(self._seen_by(outputs).cues)
+        return self._fused(self._cues_of(outputs))
 
     def _further_looks(self, images: Pixels, normal: BoolArray) -> list[Look]:
-        return made_up_looks(
+        made = made_up_looks(
             images, normal, count=self.synthetic, seed=self.seed, foreground=self.synthetic_foreground
         )
+        return made + turned_looks(images, self.turns_)
 
     def _fit(self, V: FloatArray, labels: Labels) -> None:
+        start = start_of(self, V, labels, self.inputs)
+        self.inputs_, self.merits_ = start.kind, start.merits
+        self.turns_ = self.turns_ if start.kind == "neighbours" else 1
+        self.doubts_, self.doubt_limit_ = doubts_of(self, V, labels, start)
+        looks = looks_of(self, V, labels, start)
+        normal, anomalous = np.flatnonzero(labels.normal), np.flatnonzero(labels.anomaly)
+        if self.cue_weights == "learned":
+            believed = normal[self.doubts_ <= self.doubt_limit_]
+            self.weights_ = weights_of(
+                self, looks, believed, anomalous, build=self._new_heads, cues_of=self._cues_of
+            )
+        heads = self._new_heads()
+        trained = train_heads(self, heads, looks, normal, anomalous)
+        self.heads_, self.history_ = heads, trained.history
+
+    def _new_heads(self) -> CueHeads:
         with isolated_randomness(self.seed):
             heads = self._build_heads()
-        assert isinstance(heads, CueHeads)
-        if self.inputs != "features":
+        if self.inputs_ != "features":
             heads.start_from(-1)
-        trained = fit_heads(self, heads, V, labels, self._judge)
-        self.heads_, self.history_, self.doubts_ = heads, trained.history, trained.doubts
+        return heads
+
+    def _cues_of(self, outputs: HeadOutputs) -> Tensor:
+        return self._seen_by(outputs).cues
+
+    def _doubt_limit(self) -> float:
+        return self.doubt_limit_
 
     def _remember(self, V: FloatArray) -> Memory:
         features = torch.from_numpy(np.ascontiguousarray(V[:, 0, :-2]))
-        memory: Memory = memory_of(self, features)
-        if self.inputs in NEED_A_BANK:
-            found = bank_of(features, size=self.bank_size, trimmed=self.trimmed, seed=self.seed)
-            memory["bank"] = found["bank"]
+        memory: Memory = common_memory_of(self, features, self.inputs_)
+        if self.inputs_ == "local":
+            spread = local_spread([features]) if len(features) > 1 else self.statistics_["spread"]
+            memory |= local_distribution(features, spread, seed=self.seed)
+        elif self.inputs_ == "neighbours":
+            turned = V[:, 1 + self.synthetic :, :-2].swapaxes(0, 1).reshape(-1, *features.shape[1:])
+            looks = torch.cat([features, torch.from_numpy(np.ascontiguousarray(turned))])
+            memory |= divided_bank(looks, size=self.bank_size, seed=self.seed)
+        elif self.inputs_ in NEED_A_BANK:
+            size = min(self.bank_size, MOST_COMPARED)
+            memory["bank"] = bank_of(features, size=size, trimmed=self.trimmed, seed=self.seed)["bank"]
         return memory
 
     # ---------------------------------------------------------------- scoring
     def _outputs(self, features: Tensor, memory: Tensors) -> HeadOutputs:
-        outputs: HeadOutputs = self.heads_.to(features.device)(head_inputs(features, memory, self.inputs))
+        outputs: HeadOutputs = self.heads_.to(features.device)(head_inputs(features, memory, self.inputs_))
         return outputs
 
     def _seen_by(self, outputs: HeadOutputs) -> SeenCues:
@@ -394,15 +474,20 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         return scaled_deviation(deviation, margin=self.margin, scaling=self.scaling)
 
     def _fused(self, cues: Tensor) -> Tensor:
-        deviation, uncertainty, segmentation = (float(weight) for weight in self.weights)
+        deviation, uncertainty, segmentation = self.weights_.tolist()
         return fuse(cues, (deviation, uncertainty, segmentation))
 
+    def _fused_places(self, places: Tensor) -> Tensor:
+        """By the weights that were given: pictures do not teach where a defect is."""
+        deviation, uncertainty, segmentation = (float(weight) for weight in self.weights)
+        return fuse(places, (deviation, uncertainty, segmentation))
+
     def _patch_scores(self, features: Tensor, memory: Tensors) -> Tensor:
-        return self._fused(self._seen_by(self._outputs(features, memory)).places)
+        return self._fused_places(self._seen_by(self._outputs(features, memory)).places)
 
     def _scores_by(self, V: FloatArray, memory: Tensors) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         seen = self._look_at(V, memory)
-        scores, patches = self._fused(seen.cues), self._fused(seen.places)
+        scores, patches = self._fused(seen.cues), self._fused_places(seen.places)
         return scores.double().cpu().numpy(), patches.float().cpu().numpy()
 
     def _look_at(self, V: FloatArray, memory: Tensors) -> SeenCues:

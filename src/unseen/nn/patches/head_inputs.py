@@ -10,7 +10,8 @@ two, ``"distance"`` the features and that length.
 the covariance :math:`\Sigma` of :math:`u - \mu` over all places, shrunk towards a multiple of the identity,
 heads see :math:`\Sigma^{-1/2} (u - \mu)` and its length, which is a Mahalanobis distance. ``"local"`` puts
 the distance of z by the covariance of its own place in place of that length
-(:mod:`unseen.nn.patches.local_distance`); more than 10 deviations above the mean it grows as its logarithm.
+(:mod:`unseen.nn.patches.local_distance`), ``"neighbours"`` its distance to the nearest patch of a bank
+(:mod:`unseen.nn.patches.bank_distance`); more than 10 deviations above the mean both grow as their logarithm.
 """
 
 from __future__ import annotations
@@ -23,11 +24,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unseen.nn.patches.bank_distance import bank_length
 from unseen.nn.patches.local_distance import local_length
 from unseen.nn.patches.neighbours import nearest_by_cosine
+from unseen.nn.patches.normal_folds import folds_of_normals
 from unseen.nn.patches.robust_bank import cosine_to_others, robust_bank
 
-INPUTS = ("local", "whitened", "features", "distance", "residual", "both")
+INPUTS = ("local", "neighbours", "whitened", "features", "distance", "residual", "both")
+
+PLACED = ("local", "neighbours", "whitened")
+"""These see whitened differences to the centre of each place."""
 
 _LEAST_SCALE = 1e-3
 _MOST_FOR_STATISTICS = 32
@@ -43,7 +49,7 @@ def n_inputs(kind: str, channels: int) -> int:
 
     Parameters
     ----------
-    kind : {"local", "whitened", "features", "distance", "residual", "both"}
+    kind : {"local", "neighbours", "whitened", "features", "distance", "residual", "both"}
         What they see.
     channels : int
         Channels of the features.
@@ -55,6 +61,7 @@ def n_inputs(kind: str, channels: int) -> int:
     return {
         "features": channels,
         "local": channels + 1,
+        "neighbours": channels + 1,
         "whitened": channels + 1,
         "distance": channels + 1,
         "residual": channels + 1,
@@ -78,26 +85,28 @@ def head_inputs(
     memory : mapping of str to tensor
         ``centre``, ``scale`` and, where residuals are seen, ``bank``, ``residual_centre`` and
         ``residual_scale``; for whitened features ``centre`` by place, ``whitening``, ``length_centre`` and
-        ``length_scale``, and for local ones those of
-        :func:`~unseen.nn.patches.local_distance.local_distribution` too.
-    kind : {"local", "whitened", "features", "distance", "residual", "both"}
+        ``length_scale``, and for local ones and neighbours those of
+        :func:`~unseen.nn.patches.local_distance.local_distribution` or
+        :func:`~unseen.nn.patches.bank_distance.divided_bank` too.
+    kind : {"local", "neighbours", "whitened", "features", "distance", "residual", "both"}
         What they see.
     places : int64 tensor of shape (n, height, width) or None
         Where in the bank the nearest patches are, if that is known.
     lengths : float tensor of shape (n, height, width) or None
-        How far patches are from normal ones at their place, if that is known.
+        How far patches are from normal ones, if that is known.
 
     Returns
     -------
     float tensor of shape (n, n_inputs(kind, channels), height, width)
     """
     unit = F.normalize(features, dim=1)
-    if kind in ("local", "whitened"):
+    if kind in PLACED:
         white, length = _whitened(unit, memory["centre"], memory["whitening"])
-        if kind == "local":
-            length = local_length(features, memory) if lengths is None else lengths[:, None]
+        if kind != "whitened":
+            measure = local_length if kind == "local" else bank_length
+            length = measure(features, memory) if lengths is None else lengths[:, None]
         standard = (length - memory["length_centre"]) / memory["length_scale"]
-        return torch.cat([white, _bent(standard) if kind == "local" else standard], dim=1)
+        return torch.cat([white, standard if kind == "whitened" else _bent(standard)], dim=1)
     parts = []
     if kind != "residual":
         parts.append(_scaled(unit, memory["centre"], memory["scale"]))
@@ -150,6 +159,33 @@ def whitening_statistics(features: Sequence[Tensor]) -> dict[str, NDArray[np.flo
         "length_centre": lengths.mean().reshape(1).numpy(),
         "length_scale": scale.reshape(1).numpy(),
     }
+
+
+def left_out_whitened(
+    V: NDArray[np.float32], normals: Sequence[NDArray[np.int64]], codes: NDArray[np.int64], *, seed: int
+) -> NDArray[np.float64]:
+    """Return the mean over all places of the whitened length, measured by normals other than themselves.
+
+    Parameters
+    ----------
+    V : float array of shape (n_pictures, n_looks, channels + 2, height, width)
+        Patch features; the first look is measured.
+    normals, codes, seed
+        As for :func:`~unseen.nn.patches.normal_folds.folds_of_normals`.
+
+    Returns
+    -------
+    float64 array of shape (n_pictures,)
+    """
+    means = np.empty(len(V))
+    for others, rows in folds_of_normals(normals, codes, seed=seed):
+        remembered = torch.from_numpy(np.ascontiguousarray(V[others, 0, :-2]))
+        whitening = torch.from_numpy(whitening_statistics([remembered])["whitening"])
+        centre = torch.from_numpy(local_centre(remembered)["centre"])
+        for row in rows.tolist():
+            unit = F.normalize(torch.from_numpy(np.ascontiguousarray(V[row, :1, :-2])), dim=1)
+            means[row] = float(_whitened(unit, centre, whitening)[1].mean())
+    return means
 
 
 def standardised(features: Tensor, memory: Mapping[str, Tensor]) -> Tensor:

@@ -22,9 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unseen.nn.patches.normal_folds import folds_of_normals
+
 _MOST_CHANNELS = 100
 _PICTURES_OF_THE_IDENTITY = 9
-_FOLDS = 4
 _LEAST_SPREAD = 1e-6
 _MARGIN = 1e-12
 
@@ -113,9 +114,10 @@ def left_out_lengths(
     codes: NDArray[np.int64],
     spread: NDArray[np.float32],
     *,
+    asked: int,
     seed: int,
 ) -> NDArray[np.float32]:
-    """Return the distances of all looks of pictures to normal pictures other than themselves.
+    """Return the distances of looks of pictures to normal pictures other than themselves.
 
     Parameters
     ----------
@@ -127,25 +129,21 @@ def left_out_lengths(
         Which of these each picture is compared with.
     spread : float32 array of shape (channels,)
         Of :func:`local_spread`.
+    asked : int
+        So many looks are measured, from the first on.
     seed : int
         Draws the folds and the channels.
 
     Returns
     -------
-    float32 array of shape (n_pictures, n_looks, height, width)
+    float32 array of shape (n_pictures, asked, height, width)
     """
-    lengths = np.empty((len(V), V.shape[1], *V.shape[3:]), dtype=np.float32)
-    draw = np.random.default_rng(seed)
-    for code, rows in enumerate(normals):
-        fold = np.full(len(V), -1, dtype=np.int64)
-        if len(rows) > 1:
-            fold[rows] = draw.permutation(np.arange(len(rows)) % _FOLDS)
-        mine = np.flatnonzero(codes == code)
-        for number in np.unique(fold[mine]).tolist():
-            others = rows if number < 0 else rows[fold[rows] != number]
-            remembered = torch.from_numpy(np.ascontiguousarray(V[others, 0, :-2]))
-            found = local_distribution(remembered, spread, seed=seed)
-            memory = {name: torch.from_numpy(values) for name, values in found.items()}
-            for row in mine[fold[mine] == number].tolist():
-                lengths[row] = local_length(torch.from_numpy(V[row, :, :-2]), memory)[:, 0].numpy()
+    lengths = np.empty((len(V), asked, *V.shape[3:]), dtype=np.float32)
+    for others, rows in folds_of_normals(normals, codes, seed=seed):
+        remembered = torch.from_numpy(np.ascontiguousarray(V[others, 0, :-2]))
+        found = local_distribution(remembered, spread, seed=seed)
+        memory = {name: torch.from_numpy(values) for name, values in found.items()}
+        for row in rows.tolist():
+            features = torch.from_numpy(V[row, :asked, :-2])
+            lengths[row] = local_length(features, memory)[:, 0].numpy()
     return lengths

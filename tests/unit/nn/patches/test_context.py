@@ -82,3 +82,50 @@ def test_prototypes_are_drawn_without_replacement_at_length_one():
     torch.testing.assert_close(found.norm(dim=1), torch.ones(4))
     assert len(torch.unique(found, dim=0)) == 4
     assert len(draw_prototypes(z, 100, torch.Generator().manual_seed(0))) == 10
+
+
+def contrast_by_hand(grid, references):
+    """Loops over a grid (rows, columns, channels)."""
+    unit = grid / np.linalg.norm(grid, axis=2, keepdims=True)
+    found = []
+    for row in range(grid.shape[0]):
+        for column in range(grid.shape[1]):
+            u = unit[row, column]
+            banks = [
+                np.array(
+                    [
+                        unit[i, j]
+                        for i in range(grid.shape[0])
+                        for j in range(grid.shape[1])
+                        if max(abs(i - row), abs(j - column)) >= 3
+                    ]
+                ),
+                references,
+            ]
+            residuals = [u - bank[np.argsort(-(bank @ u))[:10]].mean(axis=0) for bank in banks if len(bank)]
+            found.append(np.abs(min(residuals, key=np.linalg.norm)))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("n_references", [0, 4, 30])
+def test_contrast_against_loops(n_references):
+    draw = torch.Generator().manual_seed(3)
+    features = torch.randn(2, 5, 6, 7, generator=draw)
+    references = torch.nn.functional.normalize(torch.randn(n_references, 5, generator=draw), dim=1)
+    found = in_context(features, "contrast", references).numpy()
+    for picture, values in zip(features, found, strict=True):
+        expected = contrast_by_hand(picture.permute(1, 2, 0).numpy(), references.numpy())
+        np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
+def test_contrast_forgets_the_length_of_patches_and_knows_what_references_hold(features):
+    torch.testing.assert_close(in_context(3 * features, "contrast"), in_context(features, "contrast"))
+    own = torch.nn.functional.normalize(features[0].flatten(1).T, dim=1).repeat_interleave(10, dim=0)
+    assert float(in_context(features[:1], "contrast", own).abs().max()) < 1e-6
+
+
+def test_contrast_of_a_tiny_grid_is_zero_alone_and_is_that_to_references(features):
+    tiny = features[:, :, :2, :2]
+    assert float(in_context(tiny, "contrast").abs().max()) == 0
+    far = torch.nn.functional.normalize(-features[0, :, :1, :1].flatten(1).T, dim=1)
+    assert float(in_context(tiny, "contrast", far).abs().max()) > 0.1

@@ -1,0 +1,162 @@
+r"""Which cues, where domains are named: chosen on known kinds in domains left out.
+
+Every row of a known kind was scored by a fit that had not met its domain; its *area* is the share of
+held-back normals below it, whose mean over a kind is the AUROC. A set of cues replaces the usual one where
+the mean over kinds gains more than its standard error, and no kind loses. Rows of one domain speak with one
+voice: with the gain :math:`d_r` of a row, weights :math:`w_r` that give each kind the same say, and sums
+over domains,
+
+.. math:: SE^2 = \frac{m}{m - 1} \sum_D \Big( \sum_{r \in D} w_r (d_r - \bar d_{kind(r)}) \Big)^2,
+    \qquad m = 1 / \sum_D \Big( \sum_{r \in D} w_r \Big)^2,
+
+so that kinds which sit in a single domain decide nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.detectors.fused.choice import (
+    LEAST_ROWS,
+    RESIDUAL_WEIGHTS,
+    TOLERANCE,
+    WEIGHTS,
+    LeftOut,
+    weights_of,
+)
+from unseen.detectors.fused.novelty import CUES
+from unseen.types import StrArray
+
+BLOCK_SHARES = (0.5, 1.0, 3.0)
+"""What the columns of a block may weigh in rows as they are, against all other cues together."""
+
+RESIDUAL_BLOCK_SHARES = (0.25, 0.5)
+"""The same in rows seen from references, which say most of it already."""
+
+
+def candidate_weights(names: Sequence[str], *, residual: bool) -> dict[str, dict[str, float]]:
+    """Return the sets of cues to choose from; the first is the usual one.
+
+    Rows as they are: neighbours, since covariances differ between domains, then the other sets of
+    ``WEIGHTS``. Residuals: the nearest residuals of other domains and the length of the residual, over all
+    columns and, with the same weight, over each block. Each of these comes with the columns of one block
+    beside it, too.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the cues, from :func:`unseen.detectors.fused.novelty.cue_names`.
+    residual : bool
+        Whether rows are seen from references.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        Name of each set and its weights, which need not sum to 1.
+    """
+    of_blocks = names[len(CUES) :]
+    lengths = [name for name in of_blocks if name.startswith("length")]
+    if residual:
+        usual = dict(RESIDUAL_WEIGHTS["residual"])
+        if len(lengths) > 1:
+            usual |= dict.fromkeys(lengths, 2.0 / len(lengths))
+        sets = {"residual": usual}
+    else:
+        sets = {name: dict(WEIGHTS[name]) for name in ("near", *(n for n in WEIGHTS if n != "near"))}
+    with_block = {
+        f"{name}, {block} times {share:g}": {**named, block: share * sum(named.values())}
+        for block in (name for name in of_blocks if name.startswith("columns"))
+        for name, named in sets.items()
+        for share in (RESIDUAL_BLOCK_SHARES if residual else BLOCK_SHARES)
+    }
+    return {**sets, **with_block}
+
+
+def choose_domain_weights(
+    rounds: Sequence[LeftOut], names: Sequence[str], *, residual: bool
+) -> tuple[str, NDArray[np.float64]]:
+    """Return the set of cues to use and its weights.
+
+    Parameters
+    ----------
+    rounds : sequence of LeftOut
+        Rows of domains left out.
+    names : sequence of str
+        Names of the cues.
+    residual : bool
+        Whether rows are seen from references.
+
+    Returns
+    -------
+    str and float64 array of shape (n_cues,)
+        The usual set where no other gains more than chance explains.
+    """
+    sets = candidate_weights(names, residual=residual)
+    usual = next(iter(sets))
+    known = _known_rows(rounds)
+    best, best_lead = usual, 0.0
+    if known is not None:
+        kinds, domains = known
+        base = _areas(rounds, sets[usual], names)
+        for name, named in sets.items():
+            gains, error = gain_of(_areas(rounds, named, names) - base, kinds, domains)
+            gain = float(np.mean(list(gains.values())))
+            if gain <= max(TOLERANCE, error) or min(gains.values()) < -TOLERANCE:
+                continue
+            if gain - error > best_lead:
+                best, best_lead = name, gain - error
+    return best, weights_of(sets[best], names)
+
+
+def gain_of(
+    gains: NDArray[np.float64], kinds: StrArray, domains: StrArray
+) -> tuple[Mapping[str, float], float]:
+    """Return the mean gain of each kind, and the standard error of their mean over domains.
+
+    Parameters
+    ----------
+    gains : float64 array of shape (n_rows,)
+        What each row gained.
+    kinds, domains : str array of shape (n_rows,)
+        Kind and domain of each row.
+
+    Returns
+    -------
+    dict of str to float, and float
+        The error is inf where all rows are of one domain.
+    """
+    names, codes, counts = np.unique(kinds, return_inverse=True, return_counts=True)
+    means = np.bincount(codes, gains) / counts
+    weights = 1.0 / (len(names) * counts[codes])
+    _domains, of_domain = np.unique(domains, return_inverse=True)
+    effective = 1.0 / float(np.sum(np.bincount(of_domain, weights) ** 2))
+    if effective <= 1.0 + 1e-9:
+        return dict(zip(names.tolist(), means.tolist(), strict=True)), float("inf")
+    apart = np.bincount(of_domain, weights * (gains - means[codes]))
+    error = float(np.sqrt(effective / (effective - 1.0) * np.sum(apart**2)))
+    return dict(zip(names.tolist(), means.tolist(), strict=True)), error
+
+
+def _known_rows(rounds: Sequence[LeftOut]) -> tuple[StrArray, StrArray] | None:
+    """Kind and domain of every row that is judged; None where no kind has enough rows."""
+    kinds = [np.full(int(item.y.sum()), item.kind) for item in rounds]
+    if not kinds or sum(len(part) for part in kinds) < LEAST_ROWS:
+        return None
+    return np.concatenate(kinds), np.concatenate([item.domains[item.y] for item in rounds])
+
+
+def _areas(
+    rounds: Sequence[LeftOut], named: Mapping[str, float], names: Sequence[str]
+) -> NDArray[np.float64]:
+    """Share of the normals of its round below each row, ties counted half."""
+    weights = weights_of(named, names)
+    found = []
+    for item in rounds:
+        score = item.placed @ weights
+        normals, rows = np.sort(score[~item.y]), score[item.y]
+        below = np.searchsorted(normals, rows, side="left") + np.searchsorted(normals, rows, side="right")
+        found.append(below / (2 * len(normals)))
+    return np.concatenate(found)

@@ -1,0 +1,271 @@
+"""How much the likeness to labelled anomalies may add, where no domains are named.
+
+::
+
+    raised(x) = m (1 − exp(−r(x) / m)),   r(x) = b · log(1 + exp(likeness(x) − c_k)),   m = 2 t
+
+k is the kind of the nearest labelled anomaly, t the distance from the median of the normals' novelty to its
+99.5 % quantile. Likeness is in log-odds (:mod:`unseen.detectors.fused.evidence`). Below the level c it adds
+next to nothing, above it b for each unit, and never more than m: labels overtake no row that is so much more
+novel than normals are. Two levels are in question:
+
+- *careful*: four fifths of the way from what 99 % of normals do not exceed even where they have **drifted**
+  to the likeness of the typical labelled anomaly of the kind that a fit has not met (the median). Drift is
+  made from the training normals: whole regions of them (cells of k-means) are left out of the fit, and what
+  labels then say of these regions is what they will say of normals that no one has seen.
+- *bold*: what 80 % of fresh normals of the usual sort do not exceed.
+
+The careful one is taken if no kind left out loses by it, neither against fresh normals nor against those of
+regions left out. The bold one has to gain clearly more than that. With two or more known kinds, kinds left
+out have to gain, and none may lose. With one kind there is no other to ask for: labelled rows left out have
+to gain, and twice as much as groups of labelled anomalies that are left out (again cells; they stand for
+kinds that the one name may hide) lose in the mean, regions left out or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.detectors.fused.choice import reach_of
+from unseen.metrics.ranking import auroc
+from unseen.types import StrArray
+
+CAREFUL_QUANTILE = 0.99
+BOLD_QUANTILE = 0.80
+WAY = 0.8
+STRENGTH = 2.0
+MOST_REACHES = 2.0
+EVEN = 0.0
+"""Even odds: what normals do not exceed, where no region of them could be left out."""
+TOLERANCE = 0.005
+SHARE_OF_MISSES = 0.05
+CLEAR_SHARE = 0.1
+GAIN_FOR_LOSS = 2.0
+LEAST_ROWS = 3
+SHORTEST_REACH = 1e-3
+
+
+@dataclass(frozen=True)
+class JudgedLikeness:
+    """Rows that a fit has not met, with what it says about them.
+
+    Attributes
+    ----------
+    left_out : {"nothing", "kind", "group", "part"}
+        Which labels the fit had not met: a kind, a group that stands for one, or a random part of each kind.
+    kind : str
+        Name of the kind, group or part; empty where nothing was left out.
+    drifted : bool
+        Whether whole regions of the normals were left out.
+    y : bool array of shape (n_rows,)
+        False for held-back normals, True for rows of the kind.
+    placed : float64 array of shape (n_rows, n_cues)
+        Cues on the scale of normals.
+    likeness : float64 array of shape (n_rows,)
+        To the labelled anomalies of that fit.
+    kinds : str array of shape (n_anomalies,)
+        Kind of each row where ``y`` is true.
+    nearest : str array of shape (n_rows,)
+        Kind of the labelled anomaly of that fit that is nearest to each row.
+    """
+
+    left_out: str
+    kind: str
+    drifted: bool
+    y: NDArray[np.bool_]
+    placed: NDArray[np.float64]
+    likeness: NDArray[np.float64]
+    kinds: StrArray
+    nearest: StrArray
+
+
+@dataclass(frozen=True)
+class Level:
+    """Levels and strength: c of kinds that have none of their own, of those that have, and b."""
+
+    level: float
+    levels: dict[str, float]
+    strength: float
+
+    def of(self, kinds: StrArray) -> NDArray[np.float64]:
+        """Return c of each kind, shape (n_rows,).
+
+        Parameters
+        ----------
+        kinds : str array of shape (n_rows,)
+            Names.
+        """
+        names, codes = np.unique(kinds, return_inverse=True)
+        return np.array([self.levels.get(str(name), self.level) for name in names])[codes]
+
+
+@dataclass(frozen=True)
+class LikenessRule(Level):
+    """What likeness may add, and what it did to kinds left out.
+
+    Attributes
+    ----------
+    name : {"off", "careful", "bold"}
+        Which level.
+    level : float
+        c of kinds that are not in ``levels``.
+    levels : dict of str to float
+        c of each kind.
+    strength : float
+        b.
+    kinds : tuple of str
+        Kinds left out in turn.
+    novelty, fused : float64 array of shape (n_kinds,)
+        AUROC of the normals-only and of the fused score on each, against fresh normals.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    novelty: NDArray[np.float64]
+    fused: NDArray[np.float64]
+
+
+def raised_by_likeness(
+    likeness: NDArray[np.float64], level: NDArray[np.float64] | float, strength: float, reach: float
+) -> NDArray[np.float64]:
+    """Return what likeness adds to novelty, shape (n_rows,), from 0 to twice the reach.
+
+    Parameters
+    ----------
+    likeness : float64 array of shape (n_rows,)
+        Log-odds.
+    level : float or float64 array of shape (n_rows,)
+        c. Below it hardly anything is added.
+    strength : float
+        b.
+    reach : float > 0
+        t.
+    """
+    most = MOST_REACHES * reach
+    return np.asarray(most * -np.expm1(-strength / most * np.logaddexp(0, likeness - level)))
+
+
+def choose_likeness(judged: Sequence[JudgedLikeness], weights: NDArray[np.float64]) -> LikenessRule:
+    """Choose level and strength.
+
+    Parameters
+    ----------
+    judged : sequence of JudgedLikeness
+        Fits that left out kinds (or groups that stand for them), parts and nothing, with and without regions
+        of the normals left out.
+    weights : float64 array of shape (n_cues,)
+        Of the cues.
+
+    Returns
+    -------
+    LikenessRule
+        The careful one where nothing could be left out.
+    """
+    drifted = _level([item for item in judged if item.drifted], CAREFUL_QUANTILE)
+    drifted = drifted if np.isfinite(drifted) else EVEN
+    bold = _level([item for item in judged if not item.drifted], BOLD_QUANTILE)
+    typical = typical_likeness([item for item in judged if item.left_out == "part"])
+    careful = {kind: drifted + WAY * max(0.0, value - drifted) for kind, value in typical.items()}
+    default = max([drifted, *careful.values()])
+    rules = {
+        "bold": Level(min(bold, default), {}, STRENGTH),
+        "careful": Level(default, careful, STRENGTH),
+        "off": Level(default, careful, 0.0),
+    }
+    asked = [item for item in judged if item.y.sum() >= (1 if item.left_out == "part" else LEAST_ROWS)]
+    found = {name: np.array([area(item, weights, rule) for item in asked]) for name, rule in rules.items()}
+    name = _chosen(asked, found)
+    shown = [i for i, item in enumerate(asked) if not item.drifted and item.left_out in ("kind", "group")]
+    rule = rules[name]
+    return LikenessRule(
+        rule.level,
+        rule.levels,
+        rule.strength,
+        name,
+        tuple(asked[i].kind for i in shown),
+        found["off"][shown],
+        found[name][shown],
+    )
+
+
+def typical_likeness(parts: Sequence[JudgedLikeness]) -> dict[str, float]:
+    """Return, for each kind, the median likeness of its labelled rows to fits that have not met them.
+
+    Parameters
+    ----------
+    parts : sequence of JudgedLikeness
+        Fits without a part of the labelled rows.
+    """
+    likeness = np.concatenate([np.zeros(0), *(item.likeness[item.y] for item in parts)])
+    kinds = np.concatenate([np.zeros(0, dtype=np.str_), *(item.kinds for item in parts)])
+    return {str(kind): float(np.median(likeness[kinds == kind])) for kind in np.unique(kinds)}
+
+
+def _chosen(asked: Sequence[JudgedLikeness], found: dict[str, NDArray[np.float64]]) -> str:
+    """Name of the bold rule if it pays and costs little enough, else of the careful one, else "off"."""
+    kinds = [i for i, item in enumerate(asked) if item.left_out == "kind"]
+    groups = [i for i, item in enumerate(asked) if item.left_out == "group"]
+    parts = [i for i, item in enumerate(asked) if item.left_out == "part"]
+    n_rows = np.array([int(item.y.sum()) for item in asked])
+
+    def gain(better: str, worse: str, rows: list[int]) -> float:
+        return float(np.average((found[better] - found[worse])[rows], weights=n_rows[rows])) if rows else 0.0
+
+    def pays(rows: list[int]) -> float:
+        """What bold gains over careful; 0 where that is not clear."""
+        missed = 1 - float(np.average(found["careful"][rows], weights=n_rows[rows])) if rows else 0.0
+        won = gain("bold", "careful", rows)
+        return won if won > max(TOLERANCE, CLEAR_SHARE * missed) else 0.0
+
+    def harmless(name: str) -> bool:
+        excess = [found["off"][i] - found[name][i] - allowed_loss(found["off"][i]) for i in kinds]
+        keys = [(asked[i].kind, asked[i].drifted) for i in kinds]
+        each = [[e for e, own in zip(excess, keys, strict=True) if own == key] for key in set(keys)]
+        return all(float(np.mean(values)) <= 0 for values in each)
+
+    if kinds:
+        if pays([i for i in kinds if not asked[i].drifted]) and harmless("bold"):
+            return "bold"
+        return "careful" if harmless("careful") else "off"
+    if pays(parts) > GAIN_FOR_LOSS * max(0.0, gain("off", "bold", groups)):
+        return "bold"
+    return "careful" if gain("off", "careful", groups) <= TOLERANCE else "off"
+
+
+def allowed_loss(novelty: float) -> float:
+    """Return how much AUROC a kind left out may lose: .005, or a twentieth of what novelty misses.
+
+    Parameters
+    ----------
+    novelty : float
+        AUROC of the normals-only score.
+    """
+    return max(TOLERANCE, SHARE_OF_MISSES * (1 - novelty))
+
+
+def area(item: JudgedLikeness, weights: NDArray[np.float64], rule: Level) -> float:
+    """Return the AUROC of novelty and likeness together on the rows of a fit.
+
+    Parameters
+    ----------
+    item : JudgedLikeness
+        The rows.
+    weights : float64 array of shape (n_cues,)
+        Of the cues.
+    rule : Level
+        What likeness adds.
+    """
+    novelty = item.placed @ weights
+    reach = max(reach_of(novelty[~item.y]), SHORTEST_REACH)
+    raised = raised_by_likeness(item.likeness, rule.of(item.nearest), rule.strength, reach)
+    return float(auroc(item.y, novelty + raised))
+
+
+def _level(judged: Sequence[JudgedLikeness], quantile: float) -> float:
+    """Quantile of the normals' likeness; the highest of all fits, since which kinds will be known is open."""
+    values = [float(np.quantile(item.likeness[~item.y], quantile)) for item in judged if (~item.y).any()]
+    return max(values, default=-np.inf)
