@@ -58,7 +58,10 @@ def _sources(options: argparse.Namespace) -> str:
     """What settings were chosen by: training pictures of left-out sources with made-up defects."""
     targets = options.targets or (*CATEGORIES, *CHOOSING_TEXTURES)
     results = run(options, CHOICES, targets, choosing=True)
-    columns = {**columns_of(targets[:3]), f"{len(targets) - 3} texture classes": tuple(targets[3:])}
+    textures = tuple(name for name in targets if name not in CATEGORIES)
+    columns = {name: (name,) for name in targets if name in CATEGORIES}
+    if textures:
+        columns[f"{len(textures)} texture classes"] = textures
     return table(results, list(CHOICES), columns, ("zero-shot", "5"))
 
 
