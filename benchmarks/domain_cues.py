@@ -35,12 +35,14 @@ from unseen.detectors.fused.novelty import (
     own_spread,
 )
 from unseen.detectors.fused.scales import fit_scales
+from unseen.detectors.fused.scatter import domain_factors, usual_scatter
 from unseen.metrics.ranking import auroc
 from unseen.references import apply_view, build_store, extend_store, reference_rows
 
 PAGE = "decisions/0006-labels-that-never-hurt.md"
 N_FOLDS, N_REFERENCES, MOST_BANK, MOST_OF_A_KIND = 5, 8, 4_000, 35
 NEAREST, CENTRE, SCALED = "residual-nearest", "residual-centre", "scaled-centre"
+STEADY = "residual-nearest by scatter"
 Sets = dict[str, dict[tuple[str, str], float]]
 
 
@@ -48,17 +50,18 @@ def residual_sets() -> Sets:
     """Sets of cues of rows that are seen from references, by view and cue."""
     old = {(NEAREST, "neighbours"): 1.0, (NEAREST, "length"): 1.0}
     lengths = {(NEAREST, "length 1"): 1.0, (NEAREST, "length 2"): 1.0}
-    usual = {**old, **lengths}
+    usual = {(STEADY, cue): weight for (_view, cue), weight in {**old, **lengths}.items()}
     return {
         "neighbours": {(NEAREST, "neighbours"): 1.0},
         "neighbours, length": old,
         "lengths of blocks": lengths,
-        "**neighbours, length, lengths of blocks**": usual,
+        "neighbours, length, lengths of blocks": {**old, **lengths},
+        "**the same, by the scatter of the references**": usual,
         **{
-            f"these, timing as it is times {share:g}": {**usual, (NEAREST, "columns 2"): 4 * share}
+            f"these, timing as it is times {share:g}": {**usual, (STEADY, "columns 2"): 4 * share}
             for share in (0.25, 0.5, 1.0)
         },
-        "these, wave as it is times 0.5": {**usual, (NEAREST, "columns 1"): 2.0},
+        "these, wave as it is times 0.5": {**usual, (STEADY, "columns 1"): 2.0},
         "covariance": {(NEAREST, "covariance"): 1.0},
         "local": {(NEAREST, "local"): 1.0},
         "isolation forest": {(NEAREST, "isolation forest"): 1.0},
@@ -120,9 +123,12 @@ def placed_cues(half: Half, fold: int, view: str) -> tuple[dict[str, np.ndarray]
     if store is None:
         V = half.X
     else:
-        own = ~inside & half.references
+        own, usual = ~inside & half.references, usual_scatter(store)
         store = extend_store(store, half.X[own], half.domains[own], keep_rows=True)
-        V = apply_view(view, half.X, half.domains, store)
+        V = apply_view(NEAREST if view == STEADY else view, half.X, half.domains, store)
+        if view == STEADY:
+            factors = domain_factors(store, usual)
+            V = (V / factors[store.codes(half.domains)][:, None]).astype(V.dtype)
     bank = np.flatnonzero(inside & half.normal & ~half.references)
     bank = np.sort(np.random.default_rng(fold).choice(bank, min(MOST_BANK, len(bank)), replace=False))
     blocks = Blocks(column_blocks(half.X[bank], half.domains[bank]), half.X[bank])

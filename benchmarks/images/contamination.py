@@ -49,6 +49,10 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
         "nearest-neighbour-patches",
         {"score": "residual-norm", "rotations": "auto"},
     ),
+    "nearest-neighbour-patches, 150000 patches": (
+        "nearest-neighbour-patches",
+        {"score": "residual-norm", "rotations": "auto", "max_patches": 150_000},
+    ),
     "nearest-neighbour-patches, cosine": ("nearest-neighbour-patches", {"max_patches": 4000}),
     "multi-cue, published weights": ("multi-cue", {"cue_weights": "fixed", "uncertainty": "entropy"}),
     "multi-cue, features": ("multi-cue", {"inputs": "features", "deviation_rate": 1.0}),

@@ -35,6 +35,8 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "SPADE": ("spade", {}),
     "PCA residual": ("pca-residual", {}),
     "value order, no training": ("value-order", {"adaptation": False}),
+    "cosine, turns": ("nearest-neighbour-patches", {"rotations": "auto"}),
+    "residual norm, turns": ("nearest-neighbour-patches", {"score": "residual-norm", "rotations": "auto"}),
     "cosine, automatic": ("nearest-neighbour-patches", _AUTO),
     "residual norm, automatic": ("nearest-neighbour-patches", {"score": "residual-norm", **_AUTO}),
     "PatchCore, automatic": ("patchcore", _AUTO),
@@ -53,7 +55,8 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
         {"score": "residual-norm", "rotations": 8, "foreground": "estimate"},
     ),
 }
-"""What is compared: name of the row → catalogue name and parameters. automatic: rotations and foreground."""
+"""What is compared: name of the row → catalogue name and parameters. turns: rotated references where
+they help; automatic: that and the hull of the part. The command line's default is "residual norm, turns"."""
 
 KEYS = ("category", "detector", "references", "seed", "size", "strides")
 """What makes a run."""

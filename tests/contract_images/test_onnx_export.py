@@ -10,7 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from unseen.detectors.images import NearestNeighbourPatches, PatchCore, ValueOrder, nearest_neighbour_patches
+from unseen.detectors.images import (
+    NearestNeighbourPatches,
+    PatchCore,
+    ValueOrder,
+    nearest_neighbour_patches,
+    value_order,
+)
 from unseen.errors import InputError, MissingExtraError, NotFittedError, ParameterError
 from unseen.persistence import export_onnx, onnx_export
 from unseen.persistence.scoring_graph import PillowResize
@@ -43,6 +49,7 @@ KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "residual-norm": (NearestNeighbourPatches, {"score": "residual-norm", "pool": 3}),
     "exact": (NearestNeighbourPatches, {"score": "residual-norm", "search": "exact", "rotations": 2}),
     "value-order": (ValueOrder, {"adaptation": False}),
+    "value-order, exact": (ValueOrder, {"adaptation": False, "search": "exact"}),
     "adapted": (ValueOrder, {"epochs": 2, "episodes": 4, "lr": 1e-2}),
     "unsorted": (ValueOrder, {"adaptation": False, "sorting": False, "use_normal": False}),
     "normal-only": (ValueOrder, {"adaptation": False, "use_abnormal": False}),
@@ -54,6 +61,7 @@ KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
 def test_the_graph_gives_the_same_scores_and_maps(kind, size, tmp_path, monkeypatch):
     """In torch, every kind and size; as a file, which takes seconds to write, in the test after this."""
     monkeypatch.setattr(nearest_neighbour_patches, "_SMALL_BANK", 100)
+    monkeypatch.setattr(value_order, "_SMALL_BANK", 100)
     monkeypatch.setattr(onnx_export, "_write", lambda graph, given, path: graph)
     owner, parameters = KINDS[kind]
     world = draw(3, 8, 5)
@@ -70,8 +78,9 @@ def test_the_graph_gives_the_same_scores_and_maps(kind, size, tmp_path, monkeypa
 @pytest.mark.parametrize("kind", ["residual-norm", "adapted"])
 def test_the_file_gives_the_same_scores_and_maps(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(nearest_neighbour_patches, "_SMALL_BANK", 100)
+    monkeypatch.setattr(value_order, "_SMALL_BANK", 100)
     owner, parameters = KINDS[kind]
-    pictures = enlarged(draw(3, 8, 5).X, 45, 71)
+    pictures = enlarged(draw(4, 8, 5).X, 45, 71)  # no patch has two nearest ones
     detector = owner(**{**SHARED, **parameters}).fit(pictures[:6])
     path = export_onnx(detector, tmp_path / "deep" / "model.onnx", input_size=(45, 71))
     expected, expected_maps = detector.score_and_explain(pictures)

@@ -10,12 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from unseen.detectors.images import ValueOrder
+from unseen.detectors.images import ValueOrder, value_order
 from unseen.detectors.images.looking import rotated
 from unseen.detectors.images.value_order import PUBLISHED
 from unseen.errors import InputError, LabelError, NotCalibratedError, ParameterError
 from unseen.metrics import auroc
 from unseen.nn.adaptation import AdaptationLayer
+from unseen.persistence import load, save
 
 from .conftest import SHARED, draw
 
@@ -95,6 +96,28 @@ def test_every_switch_of_the_ablation_changes_the_scores():
             assert not np.allclose(scores[name], scores[other]), (name, other)
     halves = (scores["abnormal only"] + scores["normal only"]) / 2
     assert np.all(scores["all"] <= halves + 1e-6)  # the highest patches of both need not be the same
+
+
+@pytest.mark.parametrize("adaptation", [True, False])
+def test_two_stages_are_near_the_exact_scores(adaptation, monkeypatch, tmp_path):
+    monkeypatch.setattr(value_order, "_SMALL_BANK", 100)
+    X, y, domains, masks = source()
+    exact, staged = (
+        made(adaptation=adaptation, search=search).fit(X, y, domains=domains, masks=masks)
+        for search in ("exact", "two-stage")
+    )
+    assert "centres" not in exact.memory_
+    assert len(staged.memory_["directions"]) == min(64, len(exact.memory_["directions"]))
+    for name, values in exact.adaptation_.state_dict().items():
+        assert torch.equal(values, staged.adaptation_.state_dict()[name])
+    expected, maps = exact.score_and_explain(X)
+    scores, staged_maps = staged.score_and_explain(X)
+    np.testing.assert_allclose(scores, expected, rtol=0.05)
+    assert np.corrcoef(staged_maps.ravel(), maps.ravel())[0, 1] > 0.95
+    loaded = load(save(staged, tmp_path / "model"))
+    np.testing.assert_array_equal(loaded.decision_function(X), scores)
+    with pytest.raises(ParameterError, match="search"):
+        made(search="never").fit(X, y, domains=domains, masks=masks)
 
 
 def test_masks_decide_what_is_learned_from_anomalies():

@@ -51,6 +51,7 @@ ABLATION: dict[str, dict[str, Any]] = {
     "without feature noise": {"noise": 0.0},
     "without synthetic defects": {"synthetic": False},
     "without the length as a start": {"base": False},
+    "ten times the learning rate": {"lr": 3e-3},
     "without training": {"epochs": 0},
 }
 SECOND: dict[str, dict[str, Any]] = {"first order": {}, "second order": {"meta": "second"}}
@@ -143,9 +144,9 @@ def figures_of(scores: np.ndarray, patches: np.ndarray, at: World) -> dict[str, 
 
 def run_rival(row: str, at: World, seed: int) -> Iterator[dict[str, Any]]:
     """Score the target by a detector that has its references, and no training."""
-    detector: BaseImageDetector = NearestNeighbourPatches(device="cpu", seed=seed)
+    detector: BaseImageDetector = NearestNeighbourPatches(search="exact", device="cpu", seed=seed)
     if row == RIVALS[1]:
-        detector = ValueOrder(adaptation=False, device="cpu", seed=seed)
+        detector = ValueOrder(adaptation=False, search="exact", device="cpu", seed=seed)
     prepare(detector, at)
     n = len(at.references)
     detector._fit(at.references, Labels(np.zeros(n, np.int8), *[np.full(n, "")] * 2))

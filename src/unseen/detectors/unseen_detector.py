@@ -31,6 +31,7 @@ from unseen.detectors.fused.mode import Mode, score_parts, split_over_features
 from unseen.detectors.fused.novelty import DomainNormals, add_references
 from unseen.detectors.fused.reasons import Reasons, in_order, reasons_of
 from unseen.detectors.fused.rounds import Options, TrainingRows
+from unseen.detectors.fused.scatter import domain_factors, usual_scatter
 from unseen.detectors.fused.training import EXACT_ROWS, FittedMode, LargeBank, fit_mode
 from unseen.references import ReferenceStore, apply_view, build_store, extend_store, reference_rows
 from unseen.scoring.calibration import Calibration
@@ -72,6 +73,8 @@ class UnseenDetector(BaseDetector):
         How rows are scored: without references, and, if it could be learnt, with.
     store_ : ReferenceStore or None
         References of domains, for the second mode.
+    scatter_ : float
+        How far references of a training domain usually lie apart; 0 without a second mode.
     joined_ : dict of str to DomainNormals
         References of domains as parts of the normals of the first mode.
     choices_ : dict
@@ -92,6 +95,7 @@ class UnseenDetector(BaseDetector):
 
     modes_: tuple[Mode, ...]
     store_: ReferenceStore | None
+    scatter_: float
     joined_: dict[str, DomainNormals]
     choices_: dict[str, dict[str, str | float | list[float] | list[str]]]
     n_trimmed_: int
@@ -156,11 +160,12 @@ class UnseenDetector(BaseDetector):
         options = Options(self.n_neighbours, self.n_trees, self.seed, self._n_jobs(), self.labels)
         rows = _training_rows(V, labels)
         fitted = [fit_mode(self.view, rows, options, residual=self.view != "raw", bank=bank)]
-        self.store_, self.joined_ = None, {}
+        self.store_, self.scatter_, self.joined_ = None, 0.0, {}
         marked = self._inner_references(labels)
         if marked.any():
             self.store_ = build_store(V, labels.domains, marked, labels.normal, keep_rows=True)
-            residuals = apply_view(INNER_VIEW, V, labels.domains, self.store_)[~marked]
+            self.scatter_ = usual_scatter(self.store_)
+            residuals = self._residuals(self.store_, V, labels.domains)[~marked]
             rows = _training_rows(residuals, labels.take(~marked), V[~marked])
             fitted.append(fit_mode(INNER_VIEW, rows, options, residual=True))
         self.modes_ = tuple(item.mode for item in fitted)
@@ -318,6 +323,12 @@ class UnseenDetector(BaseDetector):
             found.append((batch.rows, reasons_of(batch.mode, batch.V, parts, batch.own, split)))
         return in_order(found)
 
+    def _residuals(self, store: ReferenceStore, V: FloatArray, domains: StrArray) -> FloatArray:
+        """Rows seen from the nearest reference of their domain, in units of how far those lie apart."""
+        factors = domain_factors(store, self.scatter_)[store.codes(domains)]
+        residuals = apply_view(INNER_VIEW, V, domains, store)
+        return (residuals / factors[:, None]).astype(V.dtype, copy=False)
+
     def _batches(self, V: FloatArray, domains: StrArray) -> Iterator[_Batch]:
         """Yield rows that are scored alike."""
         rest = np.ones(len(V), dtype=np.bool_)
@@ -325,7 +336,7 @@ class UnseenDetector(BaseDetector):
             known = self.store_.knows(domains)
             rows = np.flatnonzero(known)
             if len(rows):
-                residuals = apply_view(INNER_VIEW, V[rows], domains[rows], self.store_)
+                residuals = self._residuals(self.store_, V[rows], domains[rows])
                 yield _Batch(rows, residuals, self.modes_[1], None, V[rows])
             rest &= ~known
         for name, own in self.joined_.items():

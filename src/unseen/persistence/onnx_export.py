@@ -8,9 +8,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from unseen.detectors.images import BaseImageDetector, NearestNeighbourPatches, ValueOrder
+from unseen.detectors.images import (
+    BaseImageDetector,
+    NearestNeighbourPatches,
+    ValueOrder,
+    nearest_neighbour_patches,
+    value_order,
+)
 from unseen.detectors.images.base import map_sigma
-from unseen.detectors.images.nearest_neighbour_patches import CANDIDATES, LEAST_CANDIDATES
 from unseen.errors import InputError, MissingExtraError, ParameterError
 from unseen.nn.backbones import load_backbone
 from unseen.nn.backbones.frozen import FrozenBackbone
@@ -90,8 +95,8 @@ def _patch_scores(detector: BaseImageDetector, domain: str) -> nn.Module:
         return NearestPatchScores(
             memory,
             score=detector.score,
-            candidates=CANDIDATES,
-            least_candidates=LEAST_CANDIDATES,
+            candidates=nearest_neighbour_patches.CANDIDATES,
+            least_candidates=nearest_neighbour_patches.LEAST_CANDIDATES[detector.score],
             top_share=detector.top_share,
         )
     if isinstance(detector, ValueOrder):
@@ -101,6 +106,8 @@ def _patch_scores(detector: BaseImageDetector, domain: str) -> nn.Module:
             sorting=detector.sorting,
             use_normal=detector.use_normal,
             use_abnormal=detector.use_abnormal,
+            candidates=value_order.CANDIDATES,
+            least_candidates=value_order.LEAST_CANDIDATES,
             top_share=detector.top_share,
         )
     raise InputError(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from unseen.nn.backbones.frozen import FrozenBackbone, normalised
 from unseen.nn.patches.maps import to_pixels, top_count
+from unseen.nn.patches.staged_search import CLOSE_PROBES, ROUGH_PROBES
 from unseen.pixels import resize_image
 
 _BITS = 22
@@ -102,6 +103,55 @@ def _rounded(sums: Tensor) -> Tensor:
     return torch.floor((sums + 2 ** (_BITS - 1)) / 2**_BITS).clamp(0, 255)
 
 
+class StagedBank(nn.Module):
+    """A bank of normal patches and where in it the nearest ones are, as detectors look for them.
+
+    Parameters
+    ----------
+    memory : dict of str to array
+        Of the detector.
+    """
+
+    bank: Tensor
+    lengths: Tensor
+    centres: Tensor
+    projection: Tensor
+    short: Tensor
+    short_centres: Tensor
+    cell_of: Tensor
+
+    def __init__(self, memory: dict[str, NDArray[np.float32]]) -> None:
+        super().__init__()
+        self.staged = "centres" in memory
+        for name in ("bank", "lengths", "centres", "projection", "short"):
+            if name in memory:
+                self.register_buffer(name, torch.from_numpy(memory[name]))
+        if self.staged:
+            sizes = torch.from_numpy(np.diff(memory["starts"]))
+            self.register_buffer("cell_of", torch.arange(len(sizes)).repeat_interleave(sizes))
+        if "short" in memory:
+            self.register_buffer("short_centres", self.centres @ self.projection)
+
+    def exactly(self, patches: Tensor) -> Tensor:
+        """Return the places of the nearest patches, (n, n_patches, channels) -> (n, n_patches)."""
+        return (patches @ self.bank.T).argmax(dim=2)
+
+    def roughly(self, patches: Tensor) -> Tensor:
+        """Return the places of near patches, (n, n_patches, channels) -> (n, n_patches)."""
+        return self._probed(patches @ self.projection, self.short, self.short_centres, ROUGH_PROBES)
+
+    def closely(self, patches: Tensor) -> Tensor:
+        """Return the places of the nearest patches, (n, n_patches, channels) -> (n, n_patches)."""
+        return self._probed(patches, self.bank, self.centres, CLOSE_PROBES)
+
+    def _probed(self, patches: Tensor, bank: Tensor, centres: Tensor, probes: int) -> Tensor:
+        products = patches @ centres.T
+        cells = products.topk(min(probes, len(centres)), dim=2).indices
+        open_cells = torch.zeros_like(products).scatter(2, cells, 1.0)
+        allowed = open_cells[:, :, self.cell_of] > 0
+        return torch.where(allowed, patches @ bank.T, torch.full((), -1e30)).argmax(dim=2)
+
+
 class NearestPatchScores(nn.Module):
     """Scores of patches by their nearest neighbours, as ``nearest-neighbour-patches`` has them.
 
@@ -112,17 +162,11 @@ class NearestPatchScores(nn.Module):
     score : {"cosine", "residual-norm"}
         As the detector.
     candidates, least_candidates : int
-        How many patches are compared with the whole bank: the larger of the latter, and of the former times
-        the patches that count.
+        How many patches are looked for again: the larger of the latter, and of the former times the patches
+        that count.
     top_share : float
         Share of patches that count for the picture's score.
     """
-
-    bank: Tensor
-    lengths: Tensor
-    means: Tensor
-    directions: Tensor
-    cell_of: Tensor
 
     def __init__(
         self,
@@ -136,42 +180,48 @@ class NearestPatchScores(nn.Module):
         super().__init__()
         self.score, self.top_share = score, top_share
         self.candidates, self.least_candidates = candidates, least_candidates
-        self.staged = "centres" in memory
-        self.register_buffer("bank", torch.from_numpy(memory["bank"]))
-        self.register_buffer("lengths", torch.from_numpy(memory["lengths"]))
-        if self.staged:
-            means = torch.from_numpy(memory["centres"])
-            self.register_buffer("means", means)
-            self.register_buffer("directions", F.normalize(means, dim=1))
-            sizes = torch.from_numpy(np.diff(memory["starts"]))
-            self.register_buffer("cell_of", torch.arange(len(means)).repeat_interleave(sizes))
+        self.known = StagedBank(memory)
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores of pictures (n,) and of their patches (n, n_patches, channels) -> (n, n_patches)."""
-        unit = F.normalize(patches, dim=2)
         count = top_count(patches.shape[1], self.top_share)
-        if not self.staged:
-            scores = self._by(patches, unit, unit @ self.bank.T)
+        if not self.known.staged:
+            scores = self._at(patches, self.known.exactly(patches))
             return scores.topk(count, dim=1).values.mean(dim=1), scores
         if self.score == "cosine":
-            scores = 1 - (unit @ self.directions.T).amax(dim=2).clamp(-1.0, 1.0)
+            unit = F.normalize(patches, dim=2)
+            scores = 1 - (unit @ self.known.centres.T).amax(dim=2).clamp(-1.0, 1.0)
         else:
-            cells = (unit @ self.means.T - self.means.square().sum(dim=1) / 2).argmax(dim=2)
-            allowed = cells[:, :, None] == self.cell_of
-            products = torch.where(allowed, unit @ self.bank.T, torch.full((), -2.0))
-            scores = self._by(patches, unit, products)
-        wanted = min(patches.shape[1], max(self.least_candidates, self.candidates * count))
-        places = scores.topk(wanted, dim=1).indices[:, :, None].expand(-1, -1, patches.shape[2])
-        asked, of_asked = patches.gather(1, places), unit.gather(1, places)
-        exact = self._by(asked, of_asked, of_asked @ self.bank.T)
-        return exact.topk(count, dim=1).values.mean(dim=1), scores
+            scores = self._at(patches, self.known.roughly(patches))
+        asked = asked_again(scores, patches, max(self.least_candidates, self.candidates * count))
+        close = self._at(asked, self.known.closely(asked))
+        return close.topk(count, dim=1).values.mean(dim=1), scores
 
-    def _by(self, patches: Tensor, unit: Tensor, products: Tensor) -> Tensor:
+    def _at(self, patches: Tensor, places: Tensor) -> Tensor:
+        nearest = self.known.bank[places]
         if self.score == "cosine":
-            return 1 - products.amax(dim=2).clamp(-1.0, 1.0)
-        places = products.argmax(dim=2)
-        nearest = self.bank[places] * self.lengths[places][:, :, None]
-        return (patches - nearest).square().sum(dim=2).sqrt()
+            return 1 - (F.normalize(patches, dim=2) * nearest).sum(dim=2).clamp(-1.0, 1.0)
+        return (patches - nearest * self.known.lengths[places][:, :, None]).square().sum(dim=2).sqrt()
+
+
+def asked_again(scores: Tensor, patches: Tensor, count: int) -> Tensor:
+    """Return the patches that come out highest, (n, n_patches, channels) -> (n, count, channels).
+
+    Parameters
+    ----------
+    scores : float tensor of shape (n, n_patches)
+        Higher = more anomalous.
+    patches : float tensor of shape (n, n_patches, channels)
+        Patch features.
+    count : int
+        So many, or all.
+
+    Returns
+    -------
+    float tensor of shape (n, count, channels)
+    """
+    places = scores.topk(min(patches.shape[1], count), dim=1).indices
+    return patches.gather(1, places[:, :, None].expand(-1, -1, patches.shape[2]))
 
 
 class ValueOrderScores(nn.Module):
@@ -185,12 +235,12 @@ class ValueOrderScores(nn.Module):
         Its layer.
     sorting, use_normal, use_abnormal : bool
         As the detector.
+    candidates, least_candidates : int
+        As for :class:`NearestPatchScores`.
     top_share : float
         Share of patches that count for the picture's score.
     """
 
-    bank: Tensor
-    lengths: Tensor
     directions: Tensor
     mean_length: Tensor
 
@@ -202,24 +252,35 @@ class ValueOrderScores(nn.Module):
         sorting: bool,
         use_normal: bool,
         use_abnormal: bool,
+        candidates: int,
+        least_candidates: int,
         top_share: float,
     ) -> None:
         super().__init__()
         self.adaptation, self.top_share = adaptation, top_share
         self.sorting, self.use_normal, self.use_abnormal = sorting, use_normal, use_abnormal
-        for name in ("bank", "lengths", "directions", "mean_length"):
+        self.candidates, self.least_candidates = candidates, least_candidates
+        self.known = StagedBank(memory)
+        for name in ("directions", "mean_length"):
             self.register_buffer(name, torch.from_numpy(memory[name]))
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores of pictures (n,) and of their patches (n, n_patches, channels) -> (n, n_patches)."""
         adapted = self.adaptation(patches)
-        products = F.normalize(adapted, dim=2) @ self.bank.T
-        places = products.argmax(dim=2)
-        unlike = 1 - (products.amax(dim=2).clamp(-1.0, 1.0) + 1) / 2
-        residuals = (adapted - self.bank[places] * self.lengths[places][:, :, None]).abs()
-        scores = self._combined(unlike, residuals)
         count = top_count(patches.shape[1], self.top_share)
-        return scores.topk(count, dim=1).values.mean(dim=1), scores
+        if not self.known.staged:
+            scores = self._at(adapted, self.known.exactly(adapted))
+            return scores.topk(count, dim=1).values.mean(dim=1), scores
+        scores = self._at(adapted, self.known.roughly(adapted))
+        asked = asked_again(scores, adapted, max(self.least_candidates, self.candidates * count))
+        close = self._at(asked, self.known.closely(asked))
+        return close.topk(count, dim=1).values.mean(dim=1), scores
+
+    def _at(self, adapted: Tensor, places: Tensor) -> Tensor:
+        nearest = self.known.bank[places]
+        cosines = (F.normalize(adapted, dim=2) * nearest).sum(dim=2).clamp(-1.0, 1.0)
+        residuals = (adapted - nearest * self.known.lengths[places][:, :, None]).abs()
+        return self._combined(1 - (cosines + 1) / 2, residuals)
 
     def _combined(self, unlike: Tensor, residuals: Tensor) -> Tensor:
         if not self.use_abnormal:

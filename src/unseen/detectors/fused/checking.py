@@ -27,7 +27,7 @@ def check_mode(mode: Mode, n_features: int) -> None:
         raise ValueError("the bank has another number of features")
     if normals.spread.shape != (n_bank,) or normals.centre.shape != (n_features,):
         raise ValueError("the bank and what was measured of it differ")
-    if normals.knots.ndim != 2 or len(normals.knots) != n_features or normals.knots.shape[1] == 0:
+    if normals.knots.ndim != 2 or len(normals.knots) != n_features:
         raise ValueError("the ranks are of other features")
     if normals.n_neighbours < 1:
         raise ValueError("no neighbour counts")

@@ -19,7 +19,8 @@ Where domains are named there are two more for each block of columns (:mod:`unse
 ``columns b``    Mahalanobis distance of these columns, before any view, among normals of all domains
 ===============  ==========================================================================================
 
-References of a domain join the bank of that domain and are weighed into its moments.
+References of a domain join the bank of that domain, each as good as k normals, and are weighed into its
+moments.
 """
 
 from __future__ import annotations
@@ -112,10 +113,13 @@ class Blocks:
         Block of each column, from 0 on.
     rows : float array of shape (n_normals, n_features)
         The normals as they are before any view.
+    ranked : bool
+        Whether ranks are a cue beside those of the blocks. Of residuals they say nothing and cost much.
     """
 
     codes: NDArray[np.int64]
     rows: FloatArray
+    ranked: bool = True
 
     def take(self, rows: NDArray[np.bool_]) -> Blocks:
         """Return the blocks with some of the normals only.
@@ -125,7 +129,7 @@ class Blocks:
         rows : bool array of shape (n_normals,)
             Which.
         """
-        return Blocks(self.codes, self.rows[rows])
+        return Blocks(self.codes, self.rows[rows], self.ranked)
 
 
 @dataclass(frozen=True)
@@ -204,7 +208,7 @@ def fit_normals(
     """
     bank = np.ascontiguousarray(V)
     centre = bank.mean(axis=0, dtype=np.float64)
-    knots = rank_knots(bank)
+    knots = rank_knots(bank) if blocks is None or blocks.ranked else bank[:0].T
     usual = float(np.median(spread)) or float(spread.mean()) or 1.0
     codes = np.zeros(0, dtype=np.int64) if blocks is None else blocks.codes
     of_blocks = (
@@ -348,6 +352,9 @@ def nearest_normals(
 ) -> tuple[Distances, Positions]:
     """Return the nearest normals; positions after the bank are those of the domain's references.
 
+    A reference stands for k neighbours: what lies near a single known normal of its own place is normal,
+    however far the normals of other places are.
+
     Parameters
     ----------
     model : NormalModel
@@ -364,7 +371,10 @@ def nearest_normals(
     distances, positions = model.nearest(V, model.n_neighbours)
     if own is None:
         return distances, positions
-    more, where = nearest_rows(V, own.rows, model.centre, model.n_neighbours)
+    more, where = (
+        np.repeat(found, model.n_neighbours, axis=1)
+        for found in nearest_rows(V, own.rows, model.centre, model.n_neighbours)
+    )
     merged = np.concatenate([distances, more], axis=1)
     places = np.concatenate([positions, where + len(model.bank)], axis=1)
     first = np.argsort(merged, axis=1, kind="stable")[:, : model.n_neighbours]

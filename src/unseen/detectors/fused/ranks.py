@@ -37,13 +37,15 @@ def ranks(V: FloatArray, knots: FloatArray) -> NDArray[np.float64]:
     V : float array of shape (n_rows, n_features)
         The rows.
     knots : float array of shape (n_features, n_knots)
-        From :func:`rank_knots`.
+        From :func:`rank_knots`; without any knot all ranks are one half.
 
     Returns
     -------
     float64 array of shape (n_rows, n_features)
         In [0, 1].
     """
+    if knots.shape[1] == 0:
+        return np.full(V.shape, 0.5)
     out = np.empty(V.shape, dtype=np.float64)
     for j, column in enumerate(knots):
         values = np.ascontiguousarray(V[:, j])

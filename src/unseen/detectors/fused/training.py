@@ -124,7 +124,7 @@ def fit_mode(
     FittedMode
     """
     spread = own_spread(rows.normals, options.n_neighbours)
-    blocks = _blocks(rows)
+    blocks = _blocks(rows, residual=residual)
     rounds = rounds_of(rows, spread, blocks, options)
     judged = rounds if rows.by_domain else rounds[:1]  # without domains every round has all rows of a kind
     told = options if rows.by_domain else replace(options, labels="ignore")  # likeness is judged apart
@@ -230,11 +230,12 @@ def _normal_evidence(left_out: list[LeftOut]) -> tuple[float, float, float]:
     return *log_odds_location(np.concatenate([item.log_odds[~item.y] for item in told])), floor
 
 
-def _blocks(rows: TrainingRows) -> Blocks | None:
+def _blocks(rows: TrainingRows, *, residual: bool) -> Blocks | None:
     """Blocks of columns, where whole domains left out can tell which of them serve."""
     if not rows.by_domain:
         return None
-    return Blocks(column_blocks(rows.unviewed_normals, rows.normal_domains), rows.unviewed_normals)
+    codes = column_blocks(rows.unviewed_normals, rows.normal_domains)
+    return Blocks(codes, rows.unviewed_normals, ranked=not residual)
 
 
 def _kinds_left_out(rows: TrainingRows, found: Round, options: Options) -> list[LeftOut]:

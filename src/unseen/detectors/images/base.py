@@ -12,6 +12,8 @@ much of a patch lies on the part and how much of it is known to be defective. A 
     Anomaly score of each patch, >= 0, higher = more anomalous.
 ``_image_scores(patch_scores, features, memory)``
     Optional: score of each picture; the mean of the highest patch scores otherwise.
+``_seen(features)``
+    Optional: what these two are given in place of the backbone's features.
 ``_fit(V, labels)``
     Optional: learn what all domains share, before any memory is made.
 ``_further_looks(images, normal)``
@@ -136,6 +138,10 @@ class BaseImageDetector(CalibratedByDomain, BaseDetector):
     @abstractmethod
     def _patch_scores(self, features: Tensor, memory: Tensors) -> Tensor:
         """Return the patch scores (n, height, width) of features (n, channels, height, width)."""
+
+    def _seen(self, features: Tensor) -> Tensor:
+        """Return the features (n, channels, height, width) that patches and pictures are scored by."""
+        return features
 
     def _image_scores(self, patch_scores: Tensor, features: Tensor, memory: Tensors) -> Tensor:
         """Return the score of each picture."""
@@ -395,8 +401,9 @@ class BaseImageDetector(CalibratedByDomain, BaseDetector):
     def _scores_by(self, V: FloatArray, memory: Tensors) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Scores of pictures and of their patches by one memory."""
         looks = torch.from_numpy(V[:, 0]).to(resolve_device(self.device))
-        features, on_part = looks[:, :-2], looks[:, -2]
+        on_part = looks[:, -2]
         with torch.inference_mode():
+            features = self._seen(looks[:, :-2])
             patches = self._patch_scores(features, memory)
             if self.foreground != "all":
                 patches = patches * (on_part >= FOREGROUND_SHARE)

@@ -40,6 +40,9 @@ from unseen.types import BoolArray, FloatArray, Labels
 
 _LEAST_SCALE = 1e-3
 
+MOST_COMPARED = 4000
+"""Patches of a bank whose patches are compared with one another."""
+
 
 def check_head_parameters(owner: Any) -> None:
     """Check the parameters of the training of heads.
@@ -130,7 +133,8 @@ def looks_of(owner: Any, V: FloatArray, labels: Labels, start: Start) -> LookInp
     for features in seen:
         arrays = common_memory_of(owner, features, start.kind)
         if start.kind in NEED_A_BANK:
-            arrays |= bank_of(features, size=owner.bank_size, trimmed=owner.trimmed, seed=owner.seed)
+            size = min(owner.bank_size, MOST_COMPARED)
+            arrays |= bank_of(features, size=size, trimmed=owner.trimmed, seed=owner.seed)
         memories.append({name: torch.from_numpy(values).to(place) for name, values in arrays.items()})
     return LookInputs(V, memories, codes, labels.normal, kind=start.kind, device=place, lengths=start.lengths)
 
@@ -142,7 +146,8 @@ def _shared_statistics(owner: Any, features: Sequence[Tensor], kind: str) -> dic
         return shared | {"spread": local_spread(features)} if kind == "local" else shared
     if kind not in NEED_A_BANK:
         return {}
-    found = bank_of(features[0], size=owner.bank_size, trimmed=owner.trimmed, seed=owner.seed)
+    size = min(owner.bank_size, MOST_COMPARED)
+    found = bank_of(features[0], size=size, trimmed=owner.trimmed, seed=owner.seed)
     bank = {name: torch.from_numpy(values) for name, values in found.items()}
     return residual_statistics(features[0], **bank)
 

@@ -41,6 +41,7 @@ from unseen.detectors.images.cue_explaining import ExplainsCues, SeenCues
 from unseen.detectors.images.cue_weighing import weights_of
 from unseen.detectors.images.doubting import DoubtsNormals
 from unseen.detectors.images.head_fitting import (
+    MOST_COMPARED,
     check_head_parameters,
     common_memory_of,
     looks_of,
@@ -101,15 +102,15 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     inputs : {"auto", "local", "neighbours", "whitened", "features", "distance", "residual", "both"}
         What the heads see: features whitened by the normals, and how far they are from those at the same
         place by the covariance there, or from the nearest patch of a bank; whitened features and their
-        length; the features (the paper); and others, see :mod:`unseen.nn.patches.head_inputs`. auto: local or
-        neighbours, by which distance tells labelled and made-up anomalies of the fit from its normals; see
+        length; the features (the paper); and others, see :mod:`unseen.nn.patches.head_inputs`. auto: local
+        or, where turned copies help, the better of local and neighbours for the anomalies of the fit; see
         :mod:`unseen.detectors.images.starting`.
     rotations : int or "auto"
         For neighbours: normals are also remembered turned by so many equal parts of a circle; 1: as they
-        are. auto: 8 if each normal is then more like the others, else 1; see
-        :func:`unseen.nn.patches.turns.turns_help`.
+        are. auto: 8 if each normal is then clearly more like the others, else 1; see
+        :func:`unseen.nn.patches.turns.left_out_ratio`.
     bank_size : int
-        Patches drawn for the bank.
+        Patches drawn for the bank of neighbours; other banks have 4000 at most.
     trimmed : float in [0, 1)
         Share of the bank that is left out again, the patches most unlike those of other pictures.
     synthetic : int
@@ -236,7 +237,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         *,
         inputs: str = "auto",
         rotations: int | str = "auto",
-        bank_size: int = 50_000,
+        bank_size: int = 150_000,
         trimmed: float = 0.15,
         synthetic: int = 2,
         synthetic_foreground: str = "all",
@@ -327,7 +328,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         for weight in self.weights:
             check_real(self, "weights", weight, minimum=0)
 
-    def _build_heads(self) -> nn.Module:
+    def _build_heads(self) -> CueHeads:
         channels = n_inputs(self.inputs_, self.n_features_in_)
         return CueHeads(channels, width=self.head_width, top_share=self.top_share)
 
@@ -423,7 +424,6 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     def _new_heads(self) -> CueHeads:
         with isolated_randomness(self.seed):
             heads = self._build_heads()
-        assert isinstance(heads, CueHeads)
         if self.inputs_ != "features":
             heads.start_from(-1)
         return heads
@@ -445,8 +445,8 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
             looks = torch.cat([features, torch.from_numpy(np.ascontiguousarray(turned))])
             memory |= divided_bank(looks, size=self.bank_size, seed=self.seed)
         elif self.inputs_ in NEED_A_BANK:
-            found = bank_of(features, size=self.bank_size, trimmed=self.trimmed, seed=self.seed)
-            memory["bank"] = found["bank"]
+            size = min(self.bank_size, MOST_COMPARED)
+            memory["bank"] = bank_of(features, size=size, trimmed=self.trimmed, seed=self.seed)["bank"]
         return memory
 
     # ---------------------------------------------------------------- scoring

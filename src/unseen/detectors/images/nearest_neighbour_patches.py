@@ -8,9 +8,10 @@ patch with features :math:`z` and the bank :math:`Z^n` of all patches of the ref
 
 and a picture's score is the mean of its highest 1 % of patches. No training.
 
-The search has two stages by default. The bank is divided in cells (k-means). For the maps, a patch is
-compared with the mean of its nearest cell (cosine) or with the nearest patch of that cell (length of the
-residual); the patches that come out highest are then compared with the whole bank, and the picture's score is
+The search has two stages by default. The bank is divided in cells (k-means of directions). For the maps, a
+patch is compared with the mean direction of its nearest cell (cosine) or with a patch of its two nearest
+cells, the nearest along the bank's first principal directions (length of the residual). The patches that come
+out highest are then compared with all patches of their eight nearest cells, and the picture's score is
 theirs.
 """
 
@@ -27,14 +28,15 @@ from torch import Tensor
 
 from unseen.checks import check_choice, check_int
 from unseen.detectors.images.base import FOREGROUND_SHARE, BaseImageDetector, Memory, Tensors
-from unseen.nn.patches import (
-    divide,
-    greedy_k_centre,
-    largest_cosine,
-    nearest_by_cosine,
-    nearest_in_cells,
-)
+from unseen.nn.patches import greedy_k_centre, largest_cosine, nearest_by_cosine
 from unseen.nn.patches.maps import top_count
+from unseen.nn.patches.staged_search import (
+    check_cells,
+    highest_patches,
+    in_cells,
+    nearest_closely,
+    nearest_roughly,
+)
 from unseen.nn.patches.turns import useful_looks
 from unseen.pixels import Size
 from unseen.types import FloatArray
@@ -44,12 +46,12 @@ THINNINGS = ("random", "coreset")
 SEARCHES = ("two-stage", "exact")
 
 _SMALL_BANK = 1024
-_CELLS = {"cosine": 1.4, "residual-norm": 0.7}
+_CELLS = {"cosine": 1.2, "residual-norm": 0.9}
 """Cells over the root of the number of patches."""
 
-LEAST_CANDIDATES = 64
+LEAST_CANDIDATES = {"cosine": 48, "residual-norm": 40}
 CANDIDATES = 4
-"""So many times as many patches as count for a picture's score are compared with the whole bank."""
+"""So many times as many patches as count for a picture's score are looked for again."""
 
 
 class NearestNeighbourPatches(BaseImageDetector):
@@ -69,8 +71,9 @@ class NearestNeighbourPatches(BaseImageDetector):
         score 0); see :func:`unseen.nn.synthetic.estimate_foreground`. hull: also all that lies between them,
         so that gaps in a part are seen.
     search : {"two-stage", "exact"}
-        Whether only the highest patches of a picture, those that its score may depend on, are compared with
-        the whole bank, or all of them are. Banks of less than 1024 patches are always searched as a whole.
+        Whether patches are compared with a part of the bank, those that the picture's score depends on with a
+        larger one, or all with the whole bank. Banks of less than 1024 patches are always searched as a
+        whole.
     max_patches : int or None
         A larger bank is thinned out to so many patches. None: never.
     thinning : {"random", "coreset"}
@@ -109,7 +112,8 @@ class NearestNeighbourPatches(BaseImageDetector):
     memory_ : dict
         ``bank``: float32 (n_patches, channels), rows of length 1; ``lengths``: what they were, (n_patches,).
         For the search in two stages the rows lie cell after cell, with ``centres``: (n_cells, channels) and
-        ``starts``: int64 (n_cells + 1,).
+        ``starts``: int64 (n_cells + 1,); for the length of the residual also ``projection``: (channels, at
+        most 64) and ``short``: the bank in these directions.
     """
 
     uses_labels: ClassVar[bool] = False
@@ -171,16 +175,8 @@ class NearestNeighbourPatches(BaseImageDetector):
 
     def _check_fitted_values(self) -> None:
         for memory in (self.memory_, *self.domain_memories_.values()):
-            if memory["bank"].ndim != 2 or memory["lengths"].shape != memory["bank"].shape[:1]:
-                raise ValueError("the bank and its lengths differ")
-            if ("centres" in memory) != ("starts" in memory):
-                raise ValueError("the bank is divided by half")
-            if "starts" in memory:
-                starts = memory["starts"]
-                ends = (int(starts[0]), int(starts[-1])) if starts.size > 1 else (-1, -1)
-                whole = ends == (0, len(memory["bank"])) and bool((np.diff(starts) > 0).all())
-                if starts.dtype != np.int64 or len(starts) != len(memory["centres"]) + 1 or not whole:
-                    raise ValueError("the cells of the bank do not add up")
+            tensors = {name: torch.from_numpy(array) for name, array in memory.items()}
+            check_cells(tensors, short=self.score == "residual-norm")
 
     def _remember(self, V: FloatArray) -> Memory:
         patches = torch.from_numpy(self._on_part(V))
@@ -191,17 +187,14 @@ class NearestNeighbourPatches(BaseImageDetector):
             else:
                 kept = greedy_k_centre(F.normalize(patches, dim=1), self.max_patches, generator=draw)
             patches = patches[kept]
-        lengths, bank = patches.norm(dim=1), F.normalize(patches, dim=1)
-        if self.search == "exact" or len(bank) < _SMALL_BANK:
-            return {"bank": bank.numpy(), "lengths": lengths.numpy()}
-        n_cells = round(_CELLS[self.score] * math.sqrt(len(bank)))
-        cells = divide(bank, n_cells, generator=torch.Generator().manual_seed(self.seed))
-        return {
-            "bank": bank[cells.order].numpy(),
-            "lengths": lengths[cells.order].numpy(),
-            "centres": cells.centres.numpy(),
-            "starts": cells.starts.numpy(),
-        }
+        if self.search == "exact" or len(patches) < _SMALL_BANK:
+            return {
+                "bank": F.normalize(patches, dim=1).numpy(),
+                "lengths": patches.norm(dim=1).numpy(),
+            }
+        n_cells = round(_CELLS[self.score] * math.sqrt(len(patches)))
+        memory = in_cells(patches, n_cells, short=self.score == "residual-norm", seed=self.seed)
+        return {name: values.numpy() for name, values in memory.items()}
 
     def _on_part(self, V: FloatArray) -> FloatArray:
         """The patches (n_patches, channels) of the useful looks, without those of the ground."""
@@ -217,23 +210,25 @@ class NearestNeighbourPatches(BaseImageDetector):
         if "centres" not in memory:
             scores = self._exactly(queries, memory)
         elif self.score == "cosine":
-            scores = 1 - largest_cosine(queries, F.normalize(memory["centres"], dim=1))
+            scores = 1 - largest_cosine(queries, memory["centres"])
         else:
-            found = nearest_in_cells(queries, memory["bank"], memory["centres"], memory["starts"])
-            scores = self._lengths(queries, found.places, memory)
+            scores = self._lengths(queries, nearest_roughly(queries, memory), memory)
         return scores.reshape(n, height, width)
 
     def _image_scores(self, patch_scores: Tensor, features: Tensor, memory: Tensors) -> Tensor:
-        flat = patch_scores.flatten(1)
-        count = top_count(flat.shape[1], self.top_share)
-        n_candidates = min(flat.shape[1], max(LEAST_CANDIDATES, CANDIDATES * count))
         if "centres" not in memory:
             return super()._image_scores(patch_scores, features, memory)
-        highest, places = flat.topk(n_candidates, dim=1)
-        rows = features.permute(0, 2, 3, 1).flatten(1, 2)
-        queries = rows[torch.arange(len(rows), device=rows.device)[:, None], places]
-        scores = self._exactly(queries.flatten(0, 1), memory).reshape(highest.shape)
-        return (scores * (highest > 0)).topk(count, dim=1).values.mean(dim=1)
+        count = top_count(patch_scores[0].numel(), self.top_share)
+        most = max(LEAST_CANDIDATES[self.score], CANDIDATES * count)
+        highest, queries = highest_patches(patch_scores, features, most)
+        found = nearest_closely(queries, memory)
+        if self.score == "cosine":
+            cosines = (F.normalize(queries, dim=1) * memory["bank"][found]).sum(dim=1)
+            scores = 1 - cosines.clamp(-1.0, 1.0)
+        else:
+            scores = self._lengths(queries, found, memory)
+        counting = scores.reshape(highest.shape) * (highest > 0)
+        return counting.topk(count, dim=1).values.mean(dim=1)
 
     def _exactly(self, queries: Tensor, memory: Tensors) -> Tensor:
         """Scores of patches (n, channels) by the whole bank."""
@@ -241,5 +236,7 @@ class NearestNeighbourPatches(BaseImageDetector):
         return 1 - cosines if self.score == "cosine" else self._lengths(queries, places, memory)
 
     def _lengths(self, queries: Tensor, places: Tensor, memory: Tensors) -> Tensor:
-        nearest = memory["bank"][places] * memory["lengths"][places, None]
-        return (queries - nearest).square().sum(dim=1).sqrt()
+        nearest = memory["bank"].index_select(0, places)
+        nearest *= memory["lengths"].index_select(0, places)[:, None]
+        lengths: Tensor = torch.linalg.vector_norm(nearest.sub_(queries), dim=1)
+        return lengths

@@ -23,6 +23,7 @@ the identity, so that few episodes can only refine what untrained features do; i
 from __future__ import annotations
 
 import copy
+import math
 import zlib
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
@@ -38,9 +39,12 @@ from unseen.detectors.images.looking import Look
 from unseen.errors import LabelError, ParameterError
 from unseen.nn.adaptation import AdaptationLayer
 from unseen.nn.device import resolve_device, seeded_generator
+from unseen.nn.patches.coreset import greedy_k_centre
 from unseen.nn.patches.defect_episodes import DefectEpisodes, defective
+from unseen.nn.patches.maps import top_count
 from unseen.nn.patches.neighbours import nearest_by_cosine
 from unseen.nn.patches.pictures import as_source
+from unseen.nn.patches.staged_search import highest_patches, in_cells, nearest_closely, nearest_roughly
 from unseen.nn.patches.turns import useful_looks
 from unseen.nn.patches.value_order import (
     abnormal_directions,
@@ -55,6 +59,18 @@ from unseen.pixels import ImageSource, Pixels, Size
 from unseen.types import BoolArray, FloatArray, Labels
 
 QUERIES = ("real", "synthetic")
+SEARCHES = ("two-stage", "exact")
+
+_SMALL_BANK = 1024
+_CELLS = 0.9
+"""Cells over the root of the number of patches."""
+
+_MOST_DIRECTIONS = 64
+"""Abnormal directions that are kept for the search in two stages; sorted residuals are much alike."""
+
+LEAST_CANDIDATES = 40
+CANDIDATES = 4
+"""So many times as many patches as count for a picture's score are looked for again."""
 
 PUBLISHED: dict[str, Any] = {
     "backbone": "facebook/dinov2-small",
@@ -66,6 +82,8 @@ PUBLISHED: dict[str, Any] = {
     "training_patches": None,
 }
 """The paper's backbone and schedule, as parameters; meant for a GPU."""
+
+_LEAST_LENGTH = 1e-12
 
 _DROPS = (0.5, 0.75)
 """The learning rate falls to a tenth after these shares of the epochs."""
@@ -109,6 +127,10 @@ class ValueOrder(BaseImageDetector):
     foreground : {"all", "estimate", "hull"}
         estimate: only patches on the part count, as references and where pictures are judged; hull: also
         those between them.
+    search : {"two-stage", "exact"}
+        Whether patches are compared with a part of the bank, those that the picture's score depends on with a
+        larger one, and with 64 abnormal patches that stand for all; or all patches with everything. Banks of
+        less than 1024 patches are always searched as a whole. Training is exact.
     backbone : str
         Name or folder of the backbone.
     image_size : int or (int, int)
@@ -146,7 +168,8 @@ class ValueOrder(BaseImageDetector):
         Losses; empty without training.
     memory_ : dict
         ``bank``: (n_patches, channels), of length 1; ``lengths``: (n_patches,); ``directions``: (n_abnormal,
-        channels); ``mean_length``: (1,).
+        channels); ``mean_length``: (1,). For the search in two stages the bank lies cell after cell, with the
+        further parts that :func:`unseen.nn.patches.staged_search.in_cells` adds.
     """
 
     uses_labels: ClassVar[bool] = True
@@ -173,6 +196,7 @@ class ValueOrder(BaseImageDetector):
         training_patches: int | None = 256,
         rotations: int | str = 1,
         foreground: str = "all",
+        search: str = "two-stage",
         backbone: str = "efficientnet-lite0",
         image_size: Size = 256,
         strides: Sequence[int] = (8, 16),
@@ -203,6 +227,7 @@ class ValueOrder(BaseImageDetector):
         self.training_patches = training_patches
         self.rotations = rotations
         self.foreground = foreground
+        self.search = search
         self.backbone = backbone
         self.image_size = image_size
         self.strides = strides
@@ -227,6 +252,7 @@ class ValueOrder(BaseImageDetector):
         if not (self.use_normal or self.use_abnormal):
             raise ParameterError("ValueOrder: use_normal and use_abnormal must not both be False.")
         check_choice(self, "queries", self.queries, QUERIES)
+        check_choice(self, "search", self.search, SEARCHES)
         if self.textures is not None and not isinstance(self.textures, str):
             raise ParameterError(f"ValueOrder: textures must be a folder as text, got {self.textures!r}.")
         check_schedule(self, epochs=self.epochs, batch_size=self.episode_batch, lr=self.lr)
@@ -322,13 +348,16 @@ class ValueOrder(BaseImageDetector):
             on_part = looks[:, :, -2].flatten() >= least
             normal = normal[on_part] if on_part.any() else normal
             chosen = self._adapted(made[:, :-2]).flatten(0, 1)[defective(made[:, -1].flatten(1)).flatten()]
-            lengths = normal.square().sum(dim=1).sqrt()
-            bank = torch.nn.functional.normalize(normal, dim=1)
-            return {
-                "bank": bank.numpy(),
-                "lengths": lengths.numpy(),
-                **self._directions(chosen, normal),
-            }
+            return {**self._bank(normal), **self._directions(chosen, normal)}
+
+    def _bank(self, normal: Tensor) -> Memory:
+        """The normal part of a memory, of adapted patches (n_patches, channels)."""
+        if self.search == "two-stage" and len(normal) >= _SMALL_BANK:
+            n_cells = round(_CELLS * math.sqrt(len(normal)))
+            found = in_cells(normal, n_cells, short=True, seed=self.seed)
+        else:
+            found = {"bank": nn.functional.normalize(normal, dim=1), "lengths": normal.norm(dim=1)}
+        return {name: values.numpy() for name, values in found.items()}
 
     def with_abnormal(
         self, X: ArrayLike | ImageSource, masks: Sequence[BoolArray], *, domain: str = ""
@@ -381,6 +410,10 @@ class ValueOrder(BaseImageDetector):
         """The abnormal part of a memory: directions of value components and the mean of their lengths."""
         _, residuals = compare_with_normal(abnormal, bank)
         directions, length = abnormal_directions(value_component(residuals, sorting=self.sorting))
+        if self.search == "two-stage":
+            draw = torch.Generator().manual_seed(self.seed)
+            kept = greedy_k_centre(directions, _MOST_DIRECTIONS, generator=draw, projection=None)
+            directions = directions[kept]
         return {"directions": directions.numpy(), "mean_length": length.reshape(1).numpy()}
 
     def _adapted(self, features: Tensor) -> Tensor:
@@ -389,11 +422,34 @@ class ValueOrder(BaseImageDetector):
         layer = self.adaptation_.to(features.device)
         return torch.cat([layer(part) for part in torch.split(patches, 8)])
 
+    def _seen(self, features: Tensor) -> Tensor:
+        if not self.adaptation:
+            return features
+        return self._adapted(features).transpose(1, 2).reshape(features.shape)
+
     def _patch_scores(self, features: Tensor, memory: Tensors) -> Tensor:
         n, channels, height, width = features.shape
-        queries = self._adapted(features).reshape(-1, channels)
-        cosines, places = nearest_by_cosine(queries, memory["bank"])
-        nearest = memory["bank"][places] * memory["lengths"][places, None]
-        residuals = (queries - nearest).abs()
-        scores = self._combined((cosines + 1) / 2, residuals, memory["directions"], memory["mean_length"])
-        return scores.reshape(n, height, width)
+        queries = features.permute(0, 2, 3, 1).reshape(-1, channels)
+        if "centres" in memory:
+            places = nearest_roughly(queries, memory)
+        else:
+            places = nearest_by_cosine(queries, memory["bank"]).places
+        return self._scores_at(queries, places, memory).reshape(n, height, width)
+
+    def _image_scores(self, patch_scores: Tensor, features: Tensor, memory: Tensors) -> Tensor:
+        if "centres" not in memory:
+            return super()._image_scores(patch_scores, features, memory)
+        count = top_count(patch_scores[0].numel(), self.top_share)
+        most = max(LEAST_CANDIDATES, CANDIDATES * count)
+        highest, queries = highest_patches(patch_scores, features, most)
+        found = self._scores_at(queries, nearest_closely(queries, memory), memory)
+        counting = found.reshape(highest.shape) * (highest > 0)
+        return counting.topk(count, dim=1).values.mean(dim=1)
+
+    def _scores_at(self, queries: Tensor, places: Tensor, memory: Tensors) -> Tensor:
+        """Scores of adapted patches beside the patches of the bank at some places."""
+        nearest = memory["bank"].index_select(0, places)
+        lengths = torch.linalg.vector_norm(queries, dim=1).clamp_min(_LEAST_LENGTH)
+        cosines = ((queries * nearest).sum(dim=1) / lengths).clamp(-1.0, 1.0)
+        residuals = (queries - nearest * memory["lengths"].index_select(0, places)[:, None]).abs()
+        return self._combined((cosines + 1) / 2, residuals, memory["directions"], memory["mean_length"])

@@ -127,7 +127,7 @@ def extract(
     return maps
 
 
-def patch_grid(maps: FeatureMaps, *, stride: int | None = None, pool: int = 1) -> Tensor:
+def patch_grid(maps: FeatureMaps, *, stride: int | None = None, pool: int = 1, further: int = 0) -> Tensor:
     """Bring maps of several strides to one grid and join their channels.
 
     Each map is averaged over ``pool`` x ``pool`` neighbours first (at the border over those that exist), as
@@ -141,10 +141,12 @@ def patch_grid(maps: FeatureMaps, *, stride: int | None = None, pool: int = 1) -
         Whose grid. None: the finest.
     pool : int, odd, >= 1
         Side of the neighbourhood; 1: no averaging.
+    further : int >= 0
+        Channels that the caller fills, behind the others.
 
     Returns
     -------
-    tensor of shape (n, sum of channels, grid height, grid width)
+    tensor of shape (n, sum of channels + further, grid height, grid width)
         Channels by rising stride, and last in memory.
 
     Raises
@@ -159,15 +161,18 @@ def patch_grid(maps: FeatureMaps, *, stride: int | None = None, pool: int = 1) -
     if target not in maps:
         raise ParameterError(f"patch_grid: stride must be among {tuple(maps)}, got {stride}.")
     shape = maps[target].shape[-2:]
-    parts = []
+    n, channels = len(maps[target]), sum(values.shape[1] for values in maps.values())
+    rows = maps[target].new_empty(n, *shape, channels + further)
+    grid, first = rows.permute(0, 3, 1, 2), 0
     for _, values in sorted(maps.items()):
         if pool > 1:
             values = F.avg_pool2d(values, pool, stride=1, padding=pool // 2, count_include_pad=False)
-        values = values.contiguous(memory_format=torch.channels_last)  # interpolates several times as fast
         if values.shape[-2:] != shape:
-            values = F.interpolate(values, size=shape, mode="bilinear", align_corners=False)
-        parts.append(values)
-    return torch.cat(parts, dim=1)
+            last = values.contiguous(memory_format=torch.channels_last)  # several times as fast
+            values = F.interpolate(last, size=shape, mode="bilinear", align_corners=False)
+        grid[:, first : first + values.shape[1]] = values
+        first += values.shape[1]
+    return grid
 
 
 def _has_keys(images: ImageSource | Sequence[ArrayLike] | NDArray[np.uint8]) -> TypeGuard[ImageSource]:

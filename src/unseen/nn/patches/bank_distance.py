@@ -27,7 +27,7 @@ _CELLS = 0.7
 """Cells over the root of the number of patches."""
 
 _SMALL_BANK = 1024
-_COMPARED_EXACTLY = 64
+_COMPARED_EXACTLY = 40
 _MARGIN = 1e-12
 
 
@@ -114,7 +114,7 @@ def _lengths(queries: Tensor, memory: Mapping[str, Tensor]) -> Tensor:
     with torch.no_grad():
         plain = queries.detach()
         bank, starts = memory["bank"], memory["cell_starts"]
-        places = nearest_in_cells(plain, bank, memory["cell_centres"], starts).places
+        places = nearest_in_cells(plain, bank, memory["cell_centres"], starts)
         if len(starts) > 2:
             found = _residuals(plain, places, memory)
             highest = found.topk(min(len(found), _COMPARED_EXACTLY)).indices

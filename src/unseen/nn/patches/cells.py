@@ -1,22 +1,26 @@
 """A bank in cells of alike patches, so that a query need not be compared with all of it.
 
-k-means (S. Lloyd, IEEE Trans. Information Theory 1982) with few rounds: cells need not be the best ones. The
-nearest patch is looked for in the cell whose mean is nearest, as an inverted file does (H. Jégou et al., IEEE
-TPAMI 2011); it is found there unless the query lies near the border of its cell.
+k-means (S. Lloyd, IEEE Trans. Information Theory 1982) of directions, with few rounds: cells need not be the
+best ones. The nearest patch is looked for in the cells whose mean directions are nearest, as an inverted file
+does (H. Jégou et al., IEEE TPAMI 2011); the more cells are looked through, the surer it is found.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from unseen.checks import check_int
-from unseen.nn.patches.neighbours import Neighbours, nearest_place
+from unseen.nn.patches.neighbours import nearest_by_cosine
 
 _ROUNDS = 6
+_QUERY_ROWS = 1024
+_MOST_PASSES = 2
+_SHORT = 2**15
 
 
 class Cells(NamedTuple):
@@ -27,7 +31,7 @@ class Cells(NamedTuple):
     order : int64 tensor of shape (n_bank,)
         Rows of the bank, cell after cell.
     centres : float tensor of shape (n_cells, channels)
-        Means of the cells.
+        Mean directions of the cells, of length 1.
     starts : int64 tensor of shape (n_cells + 1,)
         Where each cell begins in ``order``, and its length. No cell is empty.
     """
@@ -43,7 +47,7 @@ def divide(bank: Tensor, n_cells: int, *, generator: torch.Generator) -> Cells:
     Parameters
     ----------
     bank : float tensor of shape (n_bank, channels)
-        Patches, on the CPU.
+        Patches of length 1, on the CPU.
     n_cells : int >= 1
         At most so many.
     generator : torch.Generator
@@ -55,52 +59,99 @@ def divide(bank: Tensor, n_cells: int, *, generator: torch.Generator) -> Cells:
     """
     check_int("divide", "n_cells", n_cells, minimum=1)
     centres = bank[torch.randperm(len(bank), generator=generator)[:n_cells]]
-    cells = nearest_place(bank, centres)
+    cells = nearest_by_cosine(bank, centres).places
     for _ in range(_ROUNDS):
         counts = torch.bincount(cells, minlength=len(centres))
         sums = torch.zeros_like(centres).index_add_(0, cells, bank)
-        centres = sums[counts > 0] / counts[counts > 0, None]
-        cells = nearest_place(bank, centres)
+        centres = F.normalize(sums[counts > 0], dim=1)
+        cells = nearest_by_cosine(bank, centres).places
     counts = torch.bincount(cells, minlength=len(centres))
     starts = torch.cat([torch.zeros(1, dtype=torch.int64), counts[counts > 0].cumsum(0)])
     return Cells(cells.argsort(stable=True), centres[counts > 0], starts)
 
 
-def nearest_in_cells(queries: Tensor, bank: Tensor, centres: Tensor, starts: Tensor) -> Neighbours:
-    """Return the largest cosine of each query to the patches of the nearest cell, and where it is.
+def nearest_in_cells(
+    queries: Tensor, bank: Tensor, centres: Tensor, starts: Tensor, *, probes: int = 1
+) -> Tensor:
+    """Return where the patch with the largest cosine to each query is, among those of the nearest cells.
 
     Parameters
     ----------
     queries : float tensor of shape (n_queries, channels)
         Of any length.
     bank : float tensor of shape (n_bank, channels)
-        Rows of length 1, cell after cell.
+        Rows of one length, cell after cell.
     centres : float tensor of shape (n_cells, channels)
-        Means of the cells.
+        Mean directions of the cells.
     starts : int64 tensor of shape (n_cells + 1,)
         Where each cell begins, and the length of the bank.
+    probes : int >= 1
+        Cells that are looked through for a query; all, if there are no more.
 
     Returns
     -------
-    Neighbours
-        ``values`` in [-1, 1], at most those of ``nearest_by_cosine``.
+    int64 tensor of shape (n_queries,)
+        Rows of the bank.
     """
-    unit = F.normalize(queries, dim=1)
-    cells = nearest_place(unit, centres)
-    order = cells.argsort(stable=True)
-    counts = torch.bincount(cells, minlength=len(centres)).tolist()
-    grouped, places = unit[order], torch.empty_like(order)
-    first, limits = 0, starts.tolist()
+    cells = nearest_cells(queries, centres, min(probes, len(centres)))
+    n_queries, probes = cells.shape
+    order = _sorted_places(cells.flatten(), len(centres))
+    grouped = queries.index_select(0, order // probes)
+    values, places = grouped.new_empty(len(order)), torch.empty_like(order)
+    limits, counts = starts.tolist(), torch.bincount(cells.flatten(), minlength=len(centres)).tolist()
+    first = 0
     for cell, count in enumerate(counts):
         if count:
             rows = slice(first, first + count)
             products = grouped[rows] @ bank[limits[cell] : limits[cell + 1]].T
-            places[rows] = _argmax(products) + limits[cell]
+            columns = _argmax(products)
+            values[rows] = products.gather(1, columns[:, None])[:, 0]
+            places[rows] = columns + limits[cell]
             first += count
-    values = (grouped * bank[places]).sum(dim=1).clamp(-1.0, 1.0)
-    back = torch.empty_like(order)
-    back[order] = torch.arange(len(order), device=order.device)
-    return Neighbours(values[back], places[back])
+    if probes == 1:
+        return torch.empty_like(places).scatter_(0, order, places)
+    of_probes = torch.empty_like(values).scatter_(0, order, values).view(n_queries, probes)
+    found = torch.empty_like(places).scatter_(0, order, places).view(n_queries, probes)
+    return found.gather(1, _argmax(of_probes)[:, None])[:, 0]
+
+
+def nearest_cells(queries: Tensor, centres: Tensor, count: int) -> Tensor:
+    """Return the cells whose mean directions have the largest products with each query.
+
+    Parameters
+    ----------
+    queries : float tensor of shape (n_queries, channels)
+        Of any length.
+    centres : float tensor of shape (n_cells, channels)
+        Mean directions.
+    count : int >= 1
+        So many, no more than there are.
+
+    Returns
+    -------
+    int64 tensor of shape (n_queries, count)
+        The nearest first.
+    """
+    found = []
+    for block in torch.split(queries, _QUERY_ROWS):
+        products = block @ centres.T
+        if count > _MOST_PASSES:
+            found.append(products.topk(count, dim=1).indices)
+            continue
+        passes = [_argmax(products)]
+        while len(passes) < count:  # faster than a sort for one or two
+            products.scatter_(1, passes[-1][:, None], -torch.inf)
+            passes.append(_argmax(products))
+        found.append(torch.stack(passes, dim=1))
+    return torch.cat(found)
+
+
+def _sorted_places(cells: Tensor, n_cells: int) -> Tensor:
+    """A stable order by cell."""
+    if cells.device.type != "cpu":
+        return cells.argsort(stable=True)
+    values = cells.numpy()  # short whole numbers are sorted by their digits
+    return torch.from_numpy((values.astype(np.int16) if n_cells < _SHORT else values).argsort(kind="stable"))
 
 
 def _argmax(products: Tensor) -> Tensor:

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from unseen.nn.patches.head_inputs import NEED_A_BANK, head_inputs, places_among_others
 
+_KEPT_BYTES = 600e6
+"""Inputs are kept for the next time until they fill so much memory."""
+
 
 class LookInputs:
     """Gives the heads what they see of pictures and of their changed copies.
@@ -47,11 +50,26 @@ class LookInputs:
     ) -> None:
         self._V, self._memories, self._domains = V, memories, domains
         self._kind, self._device, self._lengths = kind, device, lengths
+        self._kept: dict[tuple[int, int], Tensor] = {}
+        self._most_kept = int(_KEPT_BYTES // max(1, V[0, 0].nbytes))
         self._places = self._nearest(normals) if kind in NEED_A_BANK else None
 
     def __call__(self, rows: NDArray[np.int64], looks: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Return inputs (n, channels, height, width) and how defective each place is (n, height, width)."""
-        values = torch.from_numpy(self._V[rows, looks]).to(self._device)
+        keys = list(zip(rows.tolist(), looks.tolist(), strict=True))
+        missing = [key for key in dict.fromkeys(keys) if key not in self._kept]
+        made: dict[tuple[int, int], Tensor] = {}
+        if missing:
+            places = np.array(missing, dtype=np.int64)
+            made = dict(zip(missing, self._made(places[:, 0], places[:, 1]), strict=True))
+            room = self._most_kept - len(self._kept)
+            self._kept |= dict(list(made.items())[: max(0, room)])
+        inputs = torch.stack([self._kept[key] if key in self._kept else made[key] for key in keys])
+        return inputs, torch.from_numpy(self._V[rows, looks, -1]).to(self._device)
+
+    def _made(self, rows: NDArray[np.int64], looks: NDArray[np.int64]) -> Tensor:
+        """Inputs, picture by picture of the same domain."""
+        values = torch.from_numpy(self._V[rows, looks, :-2]).to(self._device)
         places = None if self._places is None else torch.from_numpy(self._places[rows, looks])
         codes = self._domains[rows]
         parts, order = [], []
@@ -61,10 +79,10 @@ class LookInputs:
             far = None
             if self._lengths is not None:
                 far = torch.from_numpy(self._lengths[rows[mine], looks[mine]]).to(self._device)
-            parts.append(head_inputs(values[mine, :-2], self._memories[code], self._kind, some, far))
+            parts.append(head_inputs(values[mine], self._memories[code], self._kind, some, far))
             order.append(mine)
         back = np.argsort(np.concatenate(order), kind="stable")
-        return torch.cat(parts)[back], values[:, -1]
+        return torch.cat(parts)[back]
 
     def _nearest(self, normals: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Where the nearest patch of another picture is, for each patch of each look."""

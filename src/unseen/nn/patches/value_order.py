@@ -74,8 +74,9 @@ def value_component(residuals: Tensor, *, sorting: bool = True) -> Tensor:
         return residuals
     if residuals.requires_grad or residuals.device.type != "cpu":
         return residuals.sort(dim=1, descending=True).values
-    rising = torch.from_numpy(np.sort(residuals.numpy(), axis=1))  # many times as fast as torch's
-    return rising.flip(1)
+    falling = np.negative(residuals.numpy())
+    falling.sort(axis=1)  # many times as fast as torch's
+    return torch.from_numpy(np.negative(falling, out=falling))
 
 
 def compare_with_normal(queries: Tensor, bank: Tensor) -> tuple[Tensor, Tensor]:

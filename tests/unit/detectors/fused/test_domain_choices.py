@@ -18,6 +18,8 @@ from unseen.detectors.fused.novelty import (
     nearest_normals,
     own_spread,
 )
+from unseen.detectors.fused.scatter import domain_factors, scatter_of, usual_scatter
+from unseen.references import build_store
 from unseen.scoring.domains import guaranteed_on_new_domains
 
 DOMAINS = np.array([f"patient {i}" for i in range(8)])
@@ -62,6 +64,23 @@ def test_cues_of_blocks_have_their_plain_values():
     np.testing.assert_allclose(of["length 2"], np.abs(rows[:, 1]))
     alone = np.abs(rows_before[:, 1] - before[:, 1].mean()) / before[:, 1].std()
     np.testing.assert_allclose(of["columns 2"], alone, rtol=1e-6)
+
+
+def test_scatter_by_hand():
+    references = np.array([[0.0, 0.0], [0.0, 1.0], [0.0, 3.0], [4.0, 3.0]])
+    assert scatter_of(references) == pytest.approx(1.5)  # 1, 1, 2 and 4
+    assert scatter_of(references[:1]) == 0.0
+
+
+def test_residuals_of_restless_domains_are_divided_by_the_root_of_their_scatter():
+    steady = np.arange(8.0)[:, None] * [1.0, 0.0]
+    X = np.concatenate([steady, 4 * steady, 16 * steady, np.ones((3, 2))])
+    domains = np.repeat(["a", "b", "c", "same"], [8, 8, 8, 3])
+    every = np.ones(len(X), dtype=np.bool_)
+    store = build_store(X, domains, every, every, keep_rows=True)
+    assert usual_scatter(store) == pytest.approx(4.0)
+    np.testing.assert_allclose(domain_factors(store, 4.0), [0.5, 1.0, 2.0, 1.0, 1.0])
+    np.testing.assert_allclose(domain_factors(store, 0.0), 1.0)
 
 
 def left_out(kind: str, domains: np.ndarray, lift: float, seed: int) -> LeftOut:

@@ -40,6 +40,10 @@ def test_ranks_count_ties_half():
     np.testing.assert_allclose(ranks(np.array([[-1.0], [1.0], [5.0]]), knots)[:, 0], [0.0, 0.5, 1.0])
 
 
+def test_without_knots_all_ranks_are_one_half():
+    assert ranks(np.ones((2, 3)), np.zeros((3, 0))).tolist() == [[0.5] * 3] * 2
+
+
 def test_forest_agrees_with_scikit_learn_and_credits_add_up():
     random = np.random.default_rng(1)
     X = random.normal(size=(300, 4)).astype(np.float32)
@@ -89,6 +93,15 @@ def test_references_join_the_neighbours():
     before = cue_values(normals, far[:1], nearest_normals(normals, far[:1], None))
     after = cue_values(normals, far[:1], nearest_normals(normals, far[:1], own), own)
     assert (after[0, :4] < before[0, :4]).all()
+
+
+def test_a_single_near_reference_is_enough():
+    bank = np.random.default_rng(3).normal(size=(50, 2))
+    normals = fit_normals(bank, own_spread(bank, 3), 3)
+    own = add_references(normals, np.array([[20.0, 20.0], [40.0, 40.0]]), 300.0)
+    distances, positions = nearest_normals(normals, np.array([[20.0, 21.0]]), own)
+    np.testing.assert_allclose(distances, [[1.0, 1.0, 1.0]])
+    assert positions.tolist() == [[50, 50, 50]]
 
 
 def left_out(kind: str, *, helped: bool, seed: int = 0) -> LeftOut:

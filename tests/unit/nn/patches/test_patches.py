@@ -20,6 +20,14 @@ from unseen.nn.patches import (
     top_mean,
 )
 from unseen.nn.patches.pictures import ArrayPictures, SomePictures, as_source
+from unseen.nn.patches.staged_search import (
+    check_cells,
+    highest_patches,
+    in_cells,
+    nearest_closely,
+    nearest_roughly,
+    principal_directions,
+)
 
 
 def points(n: int, channels: int, seed: int = 0) -> torch.Tensor:
@@ -55,18 +63,76 @@ def test_cells_divide_a_bank_and_hold_the_nearest_of_their_own():
     assert cells.starts[-1] == 500
     assert (cells.starts.diff() > 0).all()
     ordered, queries = bank[cells.order], 3 * points(80, 6, seed=1)
-    found = nearest_in_cells(queries, ordered, cells.centres, cells.starts)
     unit = torch.nn.functional.normalize(queries, dim=1)
-    own = torch.cdist(unit, cells.centres).argmin(dim=1)
-    for row in range(80):
-        members = slice(int(cells.starts[own[row]]), int(cells.starts[own[row] + 1]))
-        cosines = ordered[members] @ unit[row]
-        assert found.places[row] == int(cosines.argmax()) + members.start
-        torch.testing.assert_close(found.values[row], cosines.max())
-    exact = nearest_by_cosine(queries, bank).values
-    assert (found.values <= exact + 1e-6).all()
-    assert (found.values >= exact - 1e-6).float().mean() > 0.5
+    torch.testing.assert_close(cells.centres.norm(dim=1), torch.ones(9))
+    nearest = (unit @ cells.centres.T).argsort(dim=1, descending=True)
+    exact = nearest_by_cosine(queries, ordered)
+    hits = []
+    for probes in (1, 2, 3, 20):
+        found = nearest_in_cells(queries, ordered, cells.centres, cells.starts, probes=probes)
+        for row in range(80):
+            spans = [range(int(cells.starts[c]), int(cells.starts[c + 1])) for c in nearest[row, :probes]]
+            members = torch.tensor([place for span in spans for place in span])
+            assert found[row] == members[(ordered[members] @ unit[row]).argmax()]
+        hits.append(float((found == exact.places).float().mean()))
+    assert 0.5 < hits[0] < hits[1] < hits[2] < hits[3] == 1.0
+    exact = exact.values
     torch.testing.assert_close(largest_cosine(queries, bank), exact)
+
+
+def test_principal_directions_hold_the_most_of_the_squared_length():
+    scale = torch.tensor([1.0, 5.0, 0.1, 3.0])
+    rows = points(200, 4) * scale
+    found = principal_directions(rows, 2)
+    torch.testing.assert_close(found.T @ found, torch.eye(2), atol=1e-5, rtol=0)
+    largest = np.linalg.svd(rows.numpy(), full_matrices=False)[2][:2].T
+    torch.testing.assert_close((found.T @ torch.from_numpy(largest)).abs(), torch.eye(2), atol=1e-4, rtol=0)
+    assert principal_directions(rows, 9).shape == (4, 4)
+
+
+def test_the_rough_search_is_near_the_close_one_and_that_near_the_exact_one():
+    patches = points(3000, 90) * torch.linspace(3, 0.1, 90)
+    queries = patches[::10] + 0.3 * points(300, 90, seed=1)
+    memory = in_cells(patches, 50, short=True, seed=0)
+    assert memory["short"].shape == (3000, 64)
+    torch.testing.assert_close(memory["short"], memory["bank"] @ memory["projection"])
+    restored = memory["bank"] * memory["lengths"][:, None]
+    torch.testing.assert_close(restored.sum(dim=0), patches.sum(dim=0), atol=1e-2, rtol=1e-4)
+    exact = nearest_by_cosine(queries, memory["bank"])
+    for search, least in ((nearest_roughly, 0.8), (nearest_closely, 0.95)):
+        found = (torch.nn.functional.normalize(queries, dim=1) * memory["bank"][search(queries, memory)]).sum(
+            1
+        )
+        assert (found <= exact.values + 1e-5).all()
+        assert (found > exact.values - 1e-5).float().mean() > least
+    assert "short" not in in_cells(patches, 50, short=False, seed=0)
+
+
+def test_the_highest_patches_come_with_their_features():
+    features = points(2 * 3 * 4, 5).reshape(2, 3, 4, 5).permute(0, 3, 1, 2)
+    scores = points(2, 12, seed=1).reshape(2, 3, 4)
+    highest, patches = highest_patches(scores, features, 3)
+    assert patches.shape == (6, 5)
+    for picture in range(2):
+        for rank, place in enumerate(scores[picture].flatten().argsort(descending=True)[:3].tolist()):
+            assert highest[picture, rank] == scores[picture].flatten()[place]
+            assert torch.equal(patches[3 * picture + rank], features[picture, :, place // 4, place % 4])
+    assert highest_patches(scores, features, 99)[0].shape == (2, 12)
+
+
+def test_a_bank_that_does_not_fit_together_is_refused():
+    memory = in_cells(points(200, 6), 5, short=True, seed=0)
+    check_cells(memory, short=True)
+    wrong = {
+        "lengths differ": {"lengths": memory["lengths"][1:]},
+        "by half": {"starts": None},
+        "add up": {"starts": memory["starts"] + 1},
+        "projection": {"short": memory["short"][:, 1:]},
+    }
+    for message, change in wrong.items():
+        changed = {k: v for k, v in (memory | change).items() if v is not None}
+        with pytest.raises(ValueError, match=message):
+            check_cells(changed, short=True)
 
 
 def test_equal_patches_are_one_cell():
