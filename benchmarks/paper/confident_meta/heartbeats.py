@@ -215,8 +215,7 @@ def _table(
     """Mean and spread over seeds (and folds) of each kind; brief: of the mean of the kinds alone."""
     found: dict[tuple[Any, ...], list[dict[str, float]]] = defaultdict(list)
     for item in results:
-        shown = (*scores, "discriminator") if item["row"] == rows[0] else (*scores, "")
-        if item["row"] in rows and item["score"] in (*shown, "") and (not brief or item["steps"] != 1):
+        if item["row"] in rows and _is_shown(item, rows[0], scores, brief=brief):
             key = (item["row"], item["score"], "" if brief else item["view"], item["K"], item["steps"])
             found[key].append(item)
     order = sorted(found, key=lambda key: (rows.index(key[0]), key[2], key[1] == "discriminator", *key[3:]))
@@ -229,6 +228,16 @@ def _table(
         shown = ("1 step" if steps == 1 else f"{steps} steps") if row in OURS and count else ""
         lines.append([row, score, view, str(count), shown, *cells, _spread(_means(found[key]))])
     return markdown(["AUROC", "score", "view", "K", "adaptation", *KINDS, "mean"], lines)
+
+
+def _is_shown(item: dict[str, Any], first: str, scores: Sequence[str], *, brief: bool) -> bool:
+    """Five steps and the default score; of the first row also one step, and the discriminator on raw rows."""
+    if item["row"] in RIVALS or brief:
+        return item["steps"] != 1 and item["score"] in (*scores, "")
+    of_first = item["row"] == first
+    if item["score"] == "discriminator":
+        return of_first and item["view"] == "raw" and item["steps"] != 1
+    return item["score"] in scores and (of_first or item["steps"] != 1)
 
 
 def _brief(found: dict[tuple[Any, ...], list[dict[str, float]]], order: list[tuple[Any, ...]]) -> str:

@@ -144,9 +144,9 @@ def figures_of(scores: np.ndarray, patches: np.ndarray, at: World) -> dict[str, 
 
 def run_rival(row: str, at: World, seed: int) -> Iterator[dict[str, Any]]:
     """Score the target by a detector that has its references, and no training."""
-    detector: BaseImageDetector = NearestNeighbourPatches(device="cpu", seed=seed)
+    detector: BaseImageDetector = NearestNeighbourPatches(search="exact", device="cpu", seed=seed)
     if row == RIVALS[1]:
-        detector = ValueOrder(adaptation=False, device="cpu", seed=seed)
+        detector = ValueOrder(adaptation=False, search="exact", device="cpu", seed=seed)
     prepare(detector, at)
     n = len(at.references)
     detector._fit(at.references, Labels(np.zeros(n, np.int8), *[np.full(n, "")] * 2))

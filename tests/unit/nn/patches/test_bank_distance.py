@@ -55,7 +55,7 @@ def test_the_highest_patches_are_compared_with_the_whole_bank():
     bank, lengths = memory["bank"].astype(float), memory["bank_lengths"].astype(float)
     exact = plain_lengths(asked[0], bank, lengths).ravel()
     rows = asked[0].flatten(1).T
-    near = nearest_in_cells(rows, tensors["bank"], tensors["cell_centres"], tensors["cell_starts"]).places
+    near = nearest_in_cells(rows, tensors["bank"], tensors["cell_centres"], tensors["cell_starts"])
     by_cells = np.linalg.norm(rows.numpy() - bank[near] * lengths[near, None], axis=1)
     highest = np.argsort(-by_cells)[:40]
     np.testing.assert_allclose(found[highest], exact[highest], rtol=1e-4)
