@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/images/value_limits.py DIR... --cache FOLDER
+    python benchmarks/images/value_limits.py DIR... --cache FOLDER --out FILE
 
 Residuals of the test pictures to the nearest reference patches, 4 references; the test pictures of each kind
 are dealt into two halves, and a logistic regression on log residuals of the patches of one half, sorted or by
@@ -13,16 +13,17 @@ trained elsewhere can reach. The column "own defects" names what it sees.
 from __future__ import annotations
 
 import argparse
-import json
+import math
+import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from few_shot import judge, references
+from few_shot import finished, judge, record, references
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from tables import few_shot_table, write_block
 from transfer import some_of
 
 from unseen.data.images import ImageSet, read_images
@@ -32,6 +33,7 @@ from unseen.nn.patches.value_order import value_component
 
 SIZE = 256
 _PATCHES = 12_000
+N_WAYS = 4
 
 
 def seen(images: ImageSet, cache: str | None) -> NDArray[np.float32]:
@@ -83,38 +85,52 @@ def shrunk(mask: NDArray[np.bool_] | None, grid: tuple[int, int]) -> NDArray[np.
     return np.asarray(torch.nn.functional.adaptive_avg_pool2d(values, grid)[0].numpy())
 
 
+def run(folder: Path, count: str, seed: int, options: argparse.Namespace) -> None:
+    """Judge one category from one choice of references, one line a way of judging."""
+    images = read_images(folder)
+    test = some_of(images.split("test"), options.target_images, 1)
+    shown = references(images.split("train"), count, seed)
+    assert shown is not None
+    cosines, residuals = compared(test, shown, options.cache)
+    values = value_component(residuals.flatten(0, 2)).reshape(residuals.shape)
+    ways = {
+        "cosine": cosines,
+        "residual norm": residuals.norm(dim=3),
+        "own defects, sorted residuals": own_judge(test, (values + 0.1).log()),
+        "own defects, residuals by channel": own_judge(test, (residuals + 0.1).log()),
+    }
+    for name, patches in ways.items():
+        maps = score_images(patches, (SIZE, SIZE), 4.0 * SIZE / 448).numpy()
+        figures = judge(test, top_mean(patches, 0.01).double().numpy(), maps, SIZE)
+        where = {"category": folder.name, "detector": name, "references": count, "seed": seed}
+        record(where | figures, options.out)
+
+
 def main() -> None:
-    """Judge each category and print one line a way of judging."""
+    """Judge what is not in the file of results, then write the table where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--references", nargs="+", default=["4"])
+    parser.add_argument("--seeds", type=int, default=3, help="choices of references")
     parser.add_argument("--target-images", type=int, default=60, help="test normals, and anomalies")
     parser.add_argument("--cache", default=None, help="folder where features are kept")
+    parser.add_argument("--out", type=Path, default=None, help="results; what is there is not run again")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no run after this time")
     parser.add_argument("--write", metavar="BLOCK", help="put the table into this block of the docs page")
     options = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    for folder in options.folders:
-        images = read_images(folder)
-        test = some_of(images.split("test"), options.target_images, 1)
-        shown = references(images.split("train"), "4", 0)
-        assert shown is not None
-        cosines, residuals = compared(test, shown, options.cache)
-        values = value_component(residuals.flatten(0, 2)).reshape(residuals.shape)
-        ways = {
-            "cosine": cosines,
-            "residual norm": residuals.norm(dim=3),
-            "own defects, sorted residuals": own_judge(test, (values + 0.1).log()),
-            "own defects, residuals by channel": own_judge(test, (residuals + 0.1).log()),
-        }
-        for name, patches in ways.items():
-            maps = score_images(patches, (SIZE, SIZE), 4.0 * SIZE / 448).numpy()
-            figures = judge(test, top_mean(patches, 0.01).double().numpy(), maps, SIZE)
-            rows.append({"category": folder.name, "detector": name, "references": "4"} | figures)
-            print(json.dumps(rows[-1]), flush=True)
+    began = time.perf_counter()
+    for count in options.references:
+        for folder in options.folders:
+            for seed in range(options.seeds):
+                known = [(row["category"], row["references"], row["seed"]) for row in finished(options.out)]
+                if known.count((folder.name, count, seed)) < N_WAYS:
+                    if time.perf_counter() - began > options.seconds:
+                        return
+                    run(folder, count, seed, options)
     if options.write:
-        from tables import few_shot_table, write_block
-
+        rows = finished(options.out)
         names = list(dict.fromkeys(row["detector"] for row in rows))
-        write_block("methods/value_order.md", options.write, few_shot_table(rows, names, ["4"]))
+        write_block("methods/value_order.md", options.write, few_shot_table(rows, names, options.references))
 
 
 if __name__ == "__main__":

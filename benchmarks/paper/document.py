@@ -12,7 +12,7 @@ import numpy as np
 
 import unseen
 
-_NOT_SHOWN = ("--write", "--out", "--cache", "--models", "--seconds", "--parts", "--only-read")
+_NOT_SHOWN = ("--write", "--out", "--cache", "--models", "--seconds", "--parts", "--only-read", "--finished")
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -37,18 +37,20 @@ def world() -> Pictures:
 
 @pytest.fixture
 def striped() -> list[np.ndarray]:
-    """Parts with one stripe across at any of eight angles; the last four lack the middle of theirs."""
+    """Stripes with a light and a dark end at any of eight angles; the last four lack their middle."""
     draws = np.random.default_rng(0)
     rows, columns = np.mgrid[:32, :32] - 15.5
     found = []
     for number in range(28):
-        angle = np.pi * draws.integers(0, 8) / 4
+        angle = np.pi * number / 4
         along = rows * np.cos(angle) + columns * np.sin(angle)
         across = -rows * np.sin(angle) + columns * np.cos(angle)
         part = (np.abs(across) < 4) & (along > -12) & (along < 12)
         if number >= 24:
             part &= np.abs(along) > 4
-        picture = np.where(part, 200, 60)[..., None] + draws.normal(0, 3, (32, 32, 3))
+        picture = np.where(part, np.where(along > 0, 220, 140), 60)[..., None] + draws.normal(
+            0, 3, (32, 32, 3)
+        )
         found.append(np.clip(picture, 0, 255).astype(np.uint8))
     return found
 
@@ -77,22 +79,33 @@ def test_pictures_are_compared_with_their_domain_or_with_all():
 
 
 def test_the_choice_is_that_of_the_larger_merit(world):
-    detector = made().fit(world.X, world.y, masks=world.masks)
+    detector = made(rotations=2).fit(world.X, world.y, masks=world.masks)
     assert set(detector.merits_) == {"local", "neighbours"}
     assert detector.inputs_ == max(detector.merits_, key=detector.merits_.get)
-    told = made(inputs=detector.inputs_).fit(world.X, world.y, masks=world.masks)
+    told = made(rotations=2, inputs=detector.inputs_).fit(world.X, world.y, masks=world.masks)
     assert told.merits_ == {}
     np.testing.assert_array_equal(told.decision_function(world.X), detector.decision_function(world.X))
 
 
+def test_parts_that_lie_alike_are_compared_place_by_place(world):
+    detector = made(epochs=1).fit(world.X, world.y)
+    assert (detector.turns_, detector.inputs_, detector.merits_) == (1, "local", {})
+
+
 def test_parts_at_any_angle_are_compared_with_turned_neighbours(striped):
     X = striped
-    detector = made(epochs=2, top_share=0.02).fit(X[:20] + X[24:26], [0] * 20 + [1] * 2)
+    detector = made(rotations=8, epochs=2, top_share=0.02).fit(X[:20] + X[24:26], [0] * 20 + [1] * 2)
     assert detector.turns_ == 8
     assert detector.inputs_ == "neighbours"
     assert detector.merits_["neighbours"] > detector.merits_["local"]
     scores = detector.decision_function(X[20:24] + X[26:])
     assert auroc([0] * 4 + [1] * 2, scores) == 1
+
+
+@pytest.mark.parametrize(("left", "turns"), [(0.8, 8), (0.81, 1)])
+def test_copies_are_turned_where_that_clearly_helps(left, turns, world, monkeypatch):
+    monkeypatch.setattr("unseen.detectors.images.turning.left_out_ratio", lambda V, least: left)
+    assert made(epochs=1, inputs="neighbours").fit(world.X, world.y).turns_ == turns
 
 
 def test_parts_that_lie_alike_are_not_turned(world):

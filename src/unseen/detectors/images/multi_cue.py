@@ -102,13 +102,13 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     inputs : {"auto", "local", "neighbours", "whitened", "features", "distance", "residual", "both"}
         What the heads see: features whitened by the normals, and how far they are from those at the same
         place by the covariance there, or from the nearest patch of a bank; whitened features and their
-        length; the features (the paper); and others, see :mod:`unseen.nn.patches.head_inputs`. auto: local or
-        neighbours, by which distance tells labelled and made-up anomalies of the fit from its normals; see
+        length; the features (the paper); and others, see :mod:`unseen.nn.patches.head_inputs`. auto: local
+        or, where turned copies help, the better of local and neighbours for the anomalies of the fit; see
         :mod:`unseen.detectors.images.starting`.
     rotations : int or "auto"
         For neighbours: normals are also remembered turned by so many equal parts of a circle; 1: as they
-        are. auto: 8 if each normal is then more like the others, else 1; see
-        :func:`unseen.nn.patches.turns.turns_help`.
+        are. auto: 8 if each normal is then clearly more like the others, else 1; see
+        :func:`unseen.nn.patches.turns.left_out_ratio`.
     bank_size : int
         Patches drawn for the bank of neighbours; other banks have 4000 at most.
     trimmed : float in [0, 1)
@@ -144,7 +144,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         w of deviation, uncertainty, segmentation.
     cue_weights : {"learned", "fixed"}
         Whether labelled anomalies may change them for the scores of pictures, by how heads that have not seen
-        them tell them from normals; see :mod:`unseen.scoring.cue_weights`. Maps keep ``weights``.
+        them tell them from normals; see :mod:`unseen.scoring.cue_weights`. Score maps keep ``weights``.
     uncertainty : {"entropy", "probability"}
         Cue of the probability head: log(1 + H(p)), which falls again for sure anomalies, or p itself.
     scaling : {"exponential", "ratio", "clipped"}

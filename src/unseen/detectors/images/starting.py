@@ -1,9 +1,11 @@
 """What the deviation starts from: how far training pictures are from the others, and which way tells most.
 
 A distance by place suits parts that always lie alike, one to the nearest patch of a bank those that do not.
-Which of them is better is asked of the training pictures: each normal is measured against the other folds of
-normals, labelled anomalies and copies with made-up defects as if they were new, and the AUROC of these
-against the normals decides.
+Where turned copies bring normals clearly closer to each other, both are asked of the training pictures: each
+normal is measured against the other folds of normals, labelled anomalies and copies with made-up defects as
+if they were new, and the AUROC of these against the normals decides. Elsewhere the distance by place is taken
+unasked: if some normals are pictures of the same object, each has its likes among the others, and a bank
+looks better than it is for new objects.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ def start_of(owner: Any, V: FloatArray, labels: Labels, kind: str) -> Start:
     Parameters
     ----------
     owner : detector
-        With ``bank_size``, ``synthetic``, ``seed`` and ``top_share``.
+        With ``bank_size``, ``synthetic``, ``seed``, ``top_share`` and ``turns_``.
     V : float array of shape (n_pictures, n_looks, channels + 2, height, width)
         Patch features; turned copies, if any, come after the made-up ones.
     labels : Labels
@@ -64,6 +66,8 @@ def start_of(owner: Any, V: FloatArray, labels: Labels, kind: str) -> Start:
     -------
     Start
     """
+    if kind == "auto" and owner.turns_ == 1:
+        kind = "local"
     kinds = MEASURED if kind == "auto" else (kind,)
     found = {name: left_out(owner, V, labels, name) for name in kinds if name in MEASURED}
     merits = {}

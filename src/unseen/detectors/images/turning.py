@@ -8,12 +8,14 @@ import numpy as np
 
 from unseen.detectors.images.looking import Look, Seeing, rotated
 from unseen.nn.patches.pictures import SomePictures, as_source
-from unseen.nn.patches.turns import AUTO_TURNS, turns_help
+from unseen.nn.patches.turns import AUTO_TURNS, left_out_ratio
 from unseen.pixels import Pixels
 from unseen.scoring.calibration import hold_back
 from unseen.types import Labels
 
 _ASKED = 8
+_CLEARLY = 0.8
+"""Turned copies must leave so little of the distances between normals."""
 
 
 def turned_looks(images: Pixels, turns: int) -> list[Look]:
@@ -50,7 +52,7 @@ def turns_of(owner: Any, seeing: Seeing, X: Any, labels: Labels) -> int:
     Returns
     -------
     int
-        ``rotations``; for auto 8 or 1.
+        ``rotations``; for auto 8 if normals are then closer to each other by a fifth, else 1.
     """
     if owner.rotations != "auto":
         return int(owner.rotations)
@@ -61,4 +63,4 @@ def turns_of(owner: Any, seeing: Seeing, X: Any, labels: Labels) -> int:
     pictures = SomePictures(as_source(owner, X), rows)
     normal = np.ones(len(rows), dtype=np.bool_)
     V = seeing.all_looks(pictures, lambda images, _: turned_looks(images, AUTO_TURNS), normal, None)
-    return AUTO_TURNS if turns_help(V, 0.0) else 1
+    return AUTO_TURNS if left_out_ratio(V, 0.0) <= _CLEARLY else 1
