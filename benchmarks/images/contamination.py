@@ -248,7 +248,7 @@ def gradient_figures(detector: MultiCue, test: ImageSet, options: argparse.Names
     names = ("deviation", "uncertainty", "segmentation")
     maps = {name: detector.localise(some, gradients=name) for name in names}
     # maps of several cues are sums of these, as smoothing is linear
-    parts, weights = np.stack(list(maps.values())), np.asarray(detector.weights, dtype=np.float32)
+    parts, weights = np.stack(list(maps.values())), detector.weights_.astype(np.float32)
     maps["fused"] = np.tensordot(weights / weights.sum(), parts, axes=1)
     maps["cues"] = parts.mean(axis=0)
     maps["input"] = detector.localise(some, gradients="input")

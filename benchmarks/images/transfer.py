@@ -273,7 +273,9 @@ def main() -> None:
     if study.options.write:
         stages = {row["stage"] for row in study.rows}
         tables = [selection_table(study.rows, s) for s in (SELECTION, SELECTION_RES_AD) if s in stages]
-        text = "\n\n".join([*tables, transfer_table(study.rows)])
+        if "target" in stages:
+            tables.append(transfer_table(study.rows))
+        text = "\n\n".join(tables)
         write_block("methods/value_order.md", study.options.write, text)
 
 

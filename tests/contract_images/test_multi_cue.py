@@ -70,7 +70,7 @@ def test_gradient_maps_show_defects(world, fresh):
 def test_gradient_maps_weigh_cues_as_the_score_does(detector, fresh):
     some = fresh.X[8:11]
     of_cues = [detector.localise(some, gradients=cue) for cue in ("deviation", "uncertainty", "segmentation")]
-    for name, weights in (("fused", (0.55, 0.10, 0.35)), ("cues", (1 / 3, 1 / 3, 1 / 3))):
+    for name, weights in (("fused", detector.weights_), ("cues", (1 / 3, 1 / 3, 1 / 3))):
         expected = sum(weight * maps for weight, maps in zip(weights, of_cues, strict=True))
         np.testing.assert_allclose(detector.localise(some, gradients=name), expected, atol=1e-6)
 

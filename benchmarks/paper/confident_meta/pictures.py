@@ -54,9 +54,21 @@ ABLATION: dict[str, dict[str, Any]] = {
     "ten times the learning rate": {"lr": 3e-3},
     "without training": {"epochs": 0},
 }
-SECOND: dict[str, dict[str, Any]] = {"first order": {}, "second order": {"meta": "second"}}
-KAPPAS = {f"κ = {kappa:g}": {"kappa": kappa} for kappa in (0.0, 0.5, 1.5, 3.0, 10.0)}
-WITHOUT_MVTEC: dict[str, dict[str, Any]] = {"with MVTec": {}, "without MVTec": {}}
+ALONE: dict[str, dict[str, Any]] = {
+    "as is (κ = 1.5, first order)": {},
+    "κ = 0": {"kappa": 0.0},
+    "κ = 0.5": {"kappa": 0.5},
+    "κ = 3": {"kappa": 3.0},
+    "without confident weights": {"weighting": "none"},
+    "without covariance penalty": {"regularisation": 0.0},
+    "second order": {"meta": "second"},
+    "without meta-learning (pooled)": {"meta": "none"},
+    "without contrastive term": {"contrastive_weight": 0.0},
+    "without feature noise": {"noise": 0.0},
+    "without synthetic defects": {"synthetic": False},
+    "without MVTec": {},
+}
+ALONE = {row: {"base": False, **parameters} for row, parameters in ALONE.items()}
 CHOICES: dict[str, dict[str, Any]] = {
     "features themselves, as the summary reads": {**EARLIER, "context": "absolute"},
     "less the picture's mean": EARLIER,
@@ -228,7 +240,8 @@ def table(
                 lines.append([f"{row}{STEPS[step]}", *cells])
     seeds = len({item["seed"] for item in results})
     text = markdown(["image AUROC / pixel AUROC", *columns], lines)
-    return f"{text}\n\nMean and standard deviation over {seeds} seeds."
+    foot = f"Mean and standard deviation over {seeds} seeds." if seeds > 1 else "One seed."
+    return f"{text}\n\n{foot}"
 
 
 def _cell(items: list[dict[str, Any]]) -> str:
@@ -238,6 +251,8 @@ def _cell(items: list[dict[str, Any]]) -> str:
     if not by_seed:
         return ""
     means = np.array([np.mean(values, axis=0) for values in by_seed.values()])
+    if len(means) == 1:
+        return " / ".join(f"{value:.3f}" for value in means[0])
     return " / ".join(spread(means[:, place], 3) for place in (0, 1))
 
 

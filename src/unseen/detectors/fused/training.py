@@ -53,7 +53,7 @@ from unseen.types import FloatArray, StrArray
 EXACT_ROWS = 20_000
 """So many normals are searched exactly; larger banks in the cells around a row."""
 
-N_PROBES = 24
+N_PROBES = 8
 _ROUND_NORMALS = 3_000
 _ROUND_TREES = 30
 

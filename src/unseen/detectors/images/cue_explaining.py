@@ -137,7 +137,7 @@ class ExplainsCues:
         domains : array-like of shape (n_pictures,) or None
             Domain of each.
         gradients : {"fused", "cues", "deviation", "uncertainty", "segmentation", "input"}
-            fused: mean over the three cues, by ``weights``, of the gradients by pixels and
+            fused: mean over the three cues, each by its weight in the score, of the gradients by pixels and
             by the last feature map; cues: their even mean, as in the paper; one cue alone; or input: the
             plain gradient of the fused score by the pixels, for comparison.
 
@@ -151,7 +151,7 @@ class ExplainsCues:
         pictures = as_source(self, X)
         names = domains_of(self, X, len(pictures), domains)
         shape = check_size(self, self.image_size)
-        deviation, uncertainty, segmentation = (float(weight) for weight in self.weights)
+        deviation, uncertainty, segmentation = self.weights_.tolist()
         maps = np.empty((len(pictures), *shape), dtype=np.float32)
         backbone = self._seeing().backbone
         for name in np.unique(names):

@@ -144,7 +144,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         w of deviation, uncertainty, segmentation.
     cue_weights : {"learned", "fixed"}
         Whether labelled anomalies may change them for the scores of pictures, by how heads that have not seen
-        them tell them from normals; see :mod:`unseen.scoring.cue_weights`. Maps keep ``weights``.
+        them tell them from normals; see :mod:`unseen.scoring.cue_weights`. Score maps keep ``weights``.
     uncertainty : {"entropy", "probability"}
         Cue of the probability head: log(1 + H(p)), which falls again for sure anomalies, or p itself.
     scaling : {"exponential", "ratio", "clipped"}
