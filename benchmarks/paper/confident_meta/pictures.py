@@ -240,7 +240,8 @@ def table(
                 lines.append([f"{row}{STEPS[step]}", *cells])
     seeds = len({item["seed"] for item in results})
     text = markdown(["image AUROC / pixel AUROC", *columns], lines)
-    return f"{text}\n\nMean and standard deviation over {seeds} seeds."
+    foot = f"Mean and standard deviation over {seeds} seeds." if seeds > 1 else "One seed."
+    return f"{text}\n\n{foot}"
 
 
 def _cell(items: list[dict[str, Any]]) -> str:
@@ -250,6 +251,8 @@ def _cell(items: list[dict[str, Any]]) -> str:
     if not by_seed:
         return ""
     means = np.array([np.mean(values, axis=0) for values in by_seed.values()])
+    if len(means) == 1:
+        return " / ".join(f"{value:.3f}" for value in means[0])
     return " / ".join(spread(means[:, place], 3) for place in (0, 1))
 
 

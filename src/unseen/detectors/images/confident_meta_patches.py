@@ -349,11 +349,11 @@ class ConfidentMetaPatches(BaseImageDetector):
         for number, picture in enumerate(V):
             looks = torch.from_numpy(np.ascontiguousarray(picture)).to(place)
             others = None if known is None else known.patches[known.owners != number]
-            seen = in_context(looks[:, :-2], self.context, others)
             shares = looks[1, -1].flatten()
             under = torch.nonzero(shares >= min(_MOSTLY, float(shares.max())))[:, 0]
-            normals.append(seen[0])
-            made.append(seen[1, under[torch.randint(len(under), (_MADE,), generator=draw)]])
+            chosen = under[torch.randint(len(under), (_MADE,), generator=draw)]
+            normals.append(in_context(looks[:1, :-2], self.context, others)[0])
+            made.append(in_context(looks[1:2, :-2], self.context, others, places=chosen)[0])
         return Task(torch.stack(normals), torch.stack(made))
 
     def _settings(self) -> TrainingSettings:

@@ -31,7 +31,9 @@ _APART = 3
 _SIMILAR = 10
 
 
-def in_context(features: Tensor, context: str, references: Tensor | None = None) -> Tensor:
+def in_context(
+    features: Tensor, context: str, references: Tensor | None = None, *, places: Tensor | None = None
+) -> Tensor:
     """Return the patches of pictures as their picture shows them.
 
     Parameters
@@ -43,24 +45,27 @@ def in_context(features: Tensor, context: str, references: Tensor | None = None)
     references : float tensor of shape (n_patches, channels) or None
         Patches of length 1 of normal pictures of the same domain; read by ``"contrast"`` only. None at all:
         the picture alone.
+    places : int64 tensor of shape (n_places,) or None
+        Patches that are asked for, row by row of the grid. None: all.
 
     Returns
     -------
-    float tensor of shape (n_pictures, height * width, channels)
+    float tensor of shape (n_pictures, height * width or n_places, channels)
         With twice as many channels for ``"both"``.
     """
     patches = features.flatten(2).transpose(1, 2)
+    asked = torch.arange(patches.shape[1], device=patches.device) if places is None else places
     if context == "absolute":
-        return patches
+        return patches[:, asked]
     near = _neighbourhood(features.shape[2], features.shape[3]).to(features.device)
     if context == "contrast":
-        return torch.stack([_contrast(picture, near, references) for picture in patches])
+        return torch.stack([_contrast(picture, asked, near[asked], references) for picture in patches])
     parts = []
     if context != "similarity":
         parts.append(patches - patches.mean(dim=1, keepdim=True))
     if context != "centred":
         parts.append(torch.stack([_residual_within(picture, near) for picture in patches]))
-    return torch.cat(parts, dim=2)
+    return torch.cat(parts, dim=2)[:, asked]
 
 
 def _residual_within(patches: Tensor, near: Tensor) -> Tensor:
@@ -72,14 +77,15 @@ def _residual_within(patches: Tensor, near: Tensor) -> Tensor:
     return (patches - patches[places]).abs()
 
 
-def _contrast(patches: Tensor, near: Tensor, references: Tensor | None) -> Tensor:
-    """|u − ū| of each patch (n_patches, channels) of one picture."""
+def _contrast(patches: Tensor, asked: Tensor, near: Tensor, references: Tensor | None) -> Tensor:
+    """|u − ū| of the patches (n_patches, channels) of one picture that are asked for."""
     unit = F.normalize(patches, dim=1)
-    own = (unit @ unit.T).masked_fill(near, -torch.inf)
-    alone = torch.isinf(own).all(dim=1)[:, None]
-    found = (unit - _mean_of_similar(own, unit)).masked_fill(alone, 0.0)
+    queries = unit[asked]
+    own = (queries @ unit.T).masked_fill(near, -torch.inf)
+    alone = near.all(dim=1)[:, None]
+    found = (queries - _mean_of_similar(own, unit)).masked_fill(alone, 0.0)
     if references is not None and len(references):
-        other = unit - _mean_of_similar(unit @ references.T, references)
+        other = queries - _mean_of_similar(queries @ references.T, references)
         own_length, other_length = (
             torch.linalg.vector_norm(values, dim=1, keepdim=True) for values in (found, other)
         )
@@ -90,9 +96,9 @@ def _contrast(patches: Tensor, near: Tensor, references: Tensor | None) -> Tenso
 def _mean_of_similar(cosines: Tensor, bank: Tensor) -> Tensor:
     """Mean of the most similar rows of a bank to each query; 0 for a query that has none."""
     values, places = cosines.topk(min(_SIMILAR, cosines.shape[1]), dim=1)
-    allowed = ~torch.isinf(values)
-    chosen = bank[places] * allowed[..., None]
-    return chosen.sum(dim=1) / allowed.sum(dim=1, keepdim=True).clamp(min=1)
+    allowed = (~torch.isinf(values)).to(bank)
+    shares = allowed / allowed.sum(dim=1, keepdim=True).clamp(min=1)
+    return F.embedding_bag(places, bank, per_sample_weights=shares, mode="sum")
 
 
 @lru_cache(maxsize=8)

@@ -129,3 +129,13 @@ def test_contrast_of_a_tiny_grid_is_zero_alone_and_is_that_to_references(feature
     assert float(in_context(tiny, "contrast").abs().max()) == 0
     far = torch.nn.functional.normalize(-features[0, :, :1, :1].flatten(1).T, dim=1)
     assert float(in_context(tiny, "contrast", far).abs().max()) > 0.1
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_some_places_are_seen_as_among_all(features, context):
+    places = torch.tensor([7, 0, 7, 20])
+    references = torch.nn.functional.normalize(features[1].flatten(1).T, dim=1)
+    everything = in_context(features, context, references)
+    torch.testing.assert_close(
+        in_context(features, context, references, places=places), everything[:, places]
+    )
