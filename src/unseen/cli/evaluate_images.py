@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _OF_TABLES = (
     "test", "dataset", "root", "max_rows_per_file", "fine_kinds", "kind_column", "normal", "label_column",
-    "domain_column", "group_column", "ignore", "categorical", "encoding", "contamination", "contaminants",
+    "domain_column", "group_column", "ignore", "categorical", "encoding", "contaminants",
     "natural", "view", "n_references", "held_out", "new_domains", "jobs",
 )  # fmt: skip
 _OWN_OPTIONS = {"image_size": "--image-size", "textures": "--textures", "cache_dir": "--cache",
@@ -148,5 +148,6 @@ def _protocol(context: typer.Context) -> ImageProtocol:
         references=references,
         seeds=given["seeds"],
         shots=shots,
+        contamination=tuple(options.shares("--contamination", given["contamination"])),
         **({"source_pictures": most} if most is not None else {}),
     )

@@ -4,23 +4,28 @@ The references of seed s are the normals ``s K`` to ``(s + 1) K - 1`` of the tar
 order of their paths. In folders without a training part they come from all normals; no reference of any seed
 is judged then. With all normals as references (K left out) every second one of such a folder is judged
 instead.
+
+Contaminants are anomalies of all kinds that take the place of references and pass for normal. They are taken
+as they are and are tested on at no level; of no kind more than half is spared for that. A lower level is part
+of a higher one, so that all levels have the same test pictures.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.checks import check_int
+from unseen.checks import check_int, check_real
 from unseen.data.images.items import TEST, TRAIN
-from unseen.errors import InputError
+from unseen.errors import InputError, LabelError, ParameterError
 from unseen.evaluation.image_material import ImageMaterial
 from unseen.pipeline.image_folders import by_name
 from unseen.protocols import Split
-from unseen.types import NORMAL_KIND, BoolArray
+from unseen.types import NORMAL_KIND, BoolArray, StrArray
 
 
 @dataclass(frozen=True)
@@ -32,18 +37,22 @@ class ImageProtocol:
     references : tuple of int or None
         Normal pictures of the target that a detector is given; None: all.
     seeds : int
-        How many sets of references. With all normals there is one set, and so one seed.
+        How many sets of references. With all normals there is one set, and so one seed, unless contaminants
+        are drawn.
     shots : tuple of int
         Labelled anomalies of each known kind: of the target's other kinds or, where there are sources, of
         the sources' kinds (0: all of them, up to ``source_pictures``).
     source_pictures : int
         Most normals and most anomalies of each source category to train on.
+    contamination : tuple of float
+        Shares of the target's normal pictures that are replaced by anomalies, each >= 0 and < 1.
     """
 
     references: tuple[int | None, ...] = (None,)
     seeds: int = 3
     shots: tuple[int, ...] = (0,)
     source_pictures: int = 60
+    contamination: tuple[float, ...] = (0.0,)
 
     def check(self) -> None:
         """Raise ParameterError if a value is outside what is allowed."""
@@ -54,6 +63,12 @@ class ImageProtocol:
             check_int("evaluate", "shots", count, minimum=0)
         check_int("evaluate", "seeds", self.seeds, minimum=1)
         check_int("evaluate", "source_pictures", self.source_pictures, minimum=2)
+        for level in self.contamination:
+            check_real("evaluate", "contamination", level, minimum=0, maximum=1, open_maximum=True)
+
+    def n_seeds(self, count: int | None) -> int:
+        """Return how many draws there are with so many references; None: with all of them."""
+        return 1 if count is None and not any(self.contamination) else self.seeds
 
 
 def image_splits(material: ImageMaterial, protocol: ImageProtocol) -> list[Split]:
@@ -77,20 +92,36 @@ def image_splits(material: ImageMaterial, protocol: ImageProtocol) -> list[Split
     ------
     InputError
         If a category has too few normal pictures for the references asked for.
+    LabelError
+        If it has too few anomalies for the contamination asked for.
+    ParameterError
+        If there are both sources and contamination.
     """
     protocol.check()
+    if material.source.any() and any(protocol.contamination):
+        raise ParameterError(
+            "evaluate: contamination replaces good pictures of the target, and with sources there are few of "
+            "them; leave out one of the two."
+        )
     return [
         split
         for category in material.categories
         for count in protocol.references
-        for seed in range(1 if count is None else protocol.seeds)
+        for seed in range(protocol.n_seeds(count))
         for shots in protocol.shots
-        for split in _splits(material, protocol, category, count, seed, shots)
+        for level in protocol.contamination
+        for split in _splits(material, protocol, category, count, seed, shots, level)
     ]
 
 
 def _splits(
-    material: ImageMaterial, protocol: ImageProtocol, category: str, count: int | None, seed: int, shots: int
+    material: ImageMaterial,
+    protocol: ImageProtocol,
+    category: str,
+    count: int | None,
+    seed: int,
+    shots: int,
+    level: float,
 ) -> Iterator[Split]:
     labels = material.labels
     here = labels.domains == category
@@ -100,7 +131,18 @@ def _splits(
     transfer = bool(material.source.any())
     spared = {} if transfer else {kind: _draw(labels.kinds == kind, anomalies, shots, seed) for kind in kinds}
     taken = np.concatenate([np.zeros(0, dtype=np.int64), *spared.values()])
-    test = np.setdiff1d(np.concatenate([normals, np.flatnonzero(anomalies)]), taken)
+    hidden = _contaminants(labels.kinds, np.setdiff1d(np.flatnonzero(anomalies), taken), seed)
+    most = _share(max(protocol.contamination), references)
+    if len(hidden) < most:
+        raise LabelError(
+            f"evaluate: contamination {max(protocol.contamination):g} of {len(references)} good pictures of "
+            f"{category!r} needs {most} anomalies, but only {len(hidden)} can be spared; lower it or shots."
+        )
+    test = np.concatenate([normals, np.flatnonzero(anomalies)])
+    test = np.setdiff1d(test, np.concatenate([taken, hidden[:most]]))
+    contaminants = np.sort(hidden[: _share(level, references)])
+    replaced = np.random.default_rng([seed, 3]).permutation(references)
+    references = np.concatenate([replaced[len(contaminants) :], contaminants])
     names = (NORMAL_KIND, *kinds)
     train, of_sources = _source_rows(material, protocol, shots, seed) if transfer else (references, taken[:0])
     for held_out in kinds:
@@ -108,7 +150,7 @@ def _splits(
         labelled = [spared[kind] for kind in known]
         yield Split(
             train=np.sort(train).astype(np.int64),
-            contaminants=np.zeros(0, dtype=np.int64),
+            contaminants=contaminants,
             labelled=np.sort(np.concatenate([of_sources, *labelled])).astype(np.int64),
             validation=np.zeros(0, dtype=np.int64),
             calibration=np.zeros(0, dtype=np.int64),
@@ -121,10 +163,25 @@ def _splits(
             known_kinds=known,
             seed=seed,
             shots=shots,
-            contamination=0.0,
+            contamination=level,
             n_references=len(references),
             balanced=False,
         )
+
+
+def _share(level: float, references: NDArray[np.int64]) -> int:
+    """So many references are replaced at a level."""
+    return math.floor(level * len(references) + 0.5)
+
+
+def _contaminants(kinds: StrArray, anomalies: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Anomalies that can be spared, half of each kind at most, in the order in which they are taken."""
+    draw = np.random.default_rng([seed, 2])
+    spared = [np.zeros(0, dtype=np.int64)]
+    for kind in np.unique(kinds[anomalies]):
+        rows = draw.permutation(anomalies[kinds[anomalies] == kind])
+        spared.append(rows[: len(rows) // 2])
+    return draw.permutation(np.concatenate(spared)).astype(np.int64)
 
 
 def _normals(

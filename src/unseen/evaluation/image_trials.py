@@ -142,8 +142,7 @@ def fit_to_target(
     n_rows = len(references)
     if model.uses_labels:
         folds = model.calibration_folds
-        rows = np.unique(np.concatenate([split.train, split.labelled]))
-        labels = material.labels.take(rows)
+        rows, labels = split.fit_rows, split.fit_labels(material.labels)
         model.set_params(calibration_folds=0)
         model.fit(material.images.take(rows), labels.y, kinds=labels.kinds, domains=labels.domains)
         model.set_params(calibration_folds=folds)
