@@ -67,7 +67,17 @@ class ImageProtocol:
             check_real("evaluate", "contamination", level, minimum=0, maximum=1, open_maximum=True)
 
     def n_seeds(self, count: int | None) -> int:
-        """Return how many draws there are with so many references; None: with all of them."""
+        """Return how many draws there are.
+
+        Parameters
+        ----------
+        count : int or None
+            Normal pictures that a detector is given; None: all.
+
+        Returns
+        -------
+        int
+        """
         return 1 if count is None and not any(self.contamination) else self.seeds
 
 
