@@ -336,6 +336,14 @@ def _(folder: Path) -> None:
     refused(result, "3 seeds of 3 references need 9 good pictures", "has 5")
 
 
+@row("`--suspects` with fewer than 20 good pictures, or with another ending")
+def _(folder: Path) -> None:
+    plate = category(folder / "plate")
+    refused(fit(folder, plate, "--suspects", folder / "list.csv"), "--suspects", "20 pictures")
+    refused(fit(folder, plate, "--suspects", folder / "list.txt"), "list.txt", ".parquet or .csv")
+    assert sorted(path.name for path in folder.iterdir()) == ["plate"]
+
+
 @row("source that holds the target")
 def _(folder: Path) -> None:
     place = category(folder / "plate")

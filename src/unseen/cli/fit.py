@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _OF_TABLES = (
     "kind_column", "normal", "label_column", "domain_column", "group_column", "ignore", "categorical",
-    "encoding", "view", "n_references", "estimate", "suspects",
+    "encoding", "view", "n_references", "estimate",
 )  # fmt: skip
 _OF_PICTURES = ("references", "image_size", "layout")
 
@@ -58,7 +58,10 @@ def fit(
     ] = True,
     suspects: Annotated[
         Path | None,
-        typer.Option("--suspects", help="Write the training rows to look at first to a .csv or .parquet."),
+        typer.Option(
+            "--suspects",
+            help="Write the normals to look at first to a .csv or .parquet (and pictures to a page).",
+        ),
     ] = None,
     references: Annotated[
         int | None, typer.Option("--references", min=1, help="Pictures: so many good ones of each category.")
@@ -74,6 +77,8 @@ def fit(
     from unseen.pipeline import DEFAULT_DETECTOR, holds_pictures
     from unseen.pipeline.score_writer import check_output_name
 
+    if suspects is not None:
+        check_output_name(suspects)
     if holds_pictures(file):
         from unseen.cli.image_commands import fit_folder
 
@@ -81,14 +86,12 @@ def fit(
         held_back = options.given(context, "calibration_fraction")
         fit_folder(
             file, out, layout=layout, detector=detector, settings=settings or (), references=references,
-            as_json=as_json, image_size=image_size, false_alarm_rate=false_alarm_rate,
+            suspects=suspects, as_json=as_json, image_size=image_size, false_alarm_rate=false_alarm_rate,
             calibration_fraction=calibration_fraction if held_back else 0.0, seed=seed,
         )  # fmt: skip
         return
     options.refuse_given(context, _OF_PICTURES, f"{file} is no folder of pictures")
     check_view(view, domain_column)
-    if suspects is not None:
-        check_output_name(suspects)
     roles = options.column_roles(
         kind=kind_column,
         normal=normal,

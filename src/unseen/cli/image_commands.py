@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unseen.cli.console import print_json, row_progress, say
 
 if TYPE_CHECKING:
+    from unseen.data.images import ImageSet
     from unseen.pipeline import ImageFitSummary, ImageModel, ImageScoreSummary
 
 
@@ -20,6 +21,7 @@ def fit_folder(
     detector: str | None,
     settings: Sequence[str],
     references: int | None,
+    suspects: Path | None = None,
     as_json: bool,
     **common: Any,
 ) -> None:
@@ -39,6 +41,8 @@ def fit_folder(
         ``key=value`` texts.
     references : int or None
         Normals of each category to learn from; None: all that memory allows.
+    suspects : Path or None
+        Where the list of good pictures to look at first goes; a page with the pictures lies beside it.
     as_json : bool
         Whether stdout is for a program.
     **common : object
@@ -59,13 +63,52 @@ def fit_folder(
         images, left_out = within_memory(images, unfitted)
         notes += [left_out] if left_out else []
     model = ImageModel.fit(images, unfitted, notes=notes)
+    page = None if suspects is None else note_suspect_pictures(model, images, suspects)
     save(model, out)
     if as_json:
         print_json({"model": str(out), **model.summary.to_json()})
         return
     for line in describe_fit(model.summary):
         say(line)
+    if page is not None:
+        say(f"wrote {suspects}: good pictures to look at first; {page} shows them")
     say(f"wrote {out}; next: unseen score {out} FOLDER --out scores --maps")
+
+
+def note_suspect_pictures(model: ImageModel, images: ImageSet, file: Path) -> Path:
+    """Add to a model's summary how many of its good pictures look odd, list them in a file and show them.
+
+    Parameters
+    ----------
+    model : ImageModel
+        Fitted; its summary is replaced.
+    images : ImageSet
+        The pictures of the fit.
+    file : Path
+        Where the list goes; the page has its name with the ending ``.html``.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    LabelError
+        With too few good pictures.
+    """
+    from dataclasses import replace
+
+    from unseen.errors import LabelError
+    from unseen.pipeline.suspect_pictures import FEWEST_PICTURES, find_suspect_pictures
+    from unseen.reports.suspects import write_suspect_page
+
+    found = find_suspect_pictures(images, model.detector)
+    if found is None:
+        raise LabelError(f"--suspects needs at least {FEWEST_PICTURES} pictures taken for good.")
+    found.write(file)
+    model.summary = replace(model.summary, suspects=found.to_json())
+    return write_suspect_page(found, file.with_suffix(".html"))
 
 
 def describe_fit(summary: ImageFitSummary) -> list[str]:
@@ -80,6 +123,8 @@ def describe_fit(summary: ImageFitSummary) -> list[str]:
     -------
     list of str
     """
+    from unseen.pipeline.suspect_pictures import suspect_pictures_sentence
+
     height, width = summary.image_size
     listed = ", ".join(f"{name} {count:,}" for name, count in summary.categories.items())
     kinds = ", ".join(f"{name} {count:,}" for name, count in summary.kinds.items())
@@ -97,6 +142,8 @@ def describe_fit(summary: ImageFitSummary) -> list[str]:
         )
     if not summary.calibration:
         lines.append("no threshold and no p-values: these need at least two good pictures")
+    if summary.suspects is not None:
+        lines.append(suspect_pictures_sentence(summary.suspects))
     return [*lines, *(f"note: {note}" for note in summary.notes)]
 
 

@@ -57,6 +57,9 @@ class ImageFitSummary:
         What was noticed on the way.
     seconds : float
         Time the fit took.
+    suspects : dict or None
+        Good pictures that look odd to the others: ``n_checked``, ``n_believed``, ``share``,
+        ``first_pictures``. None: not asked for.
     """
 
     detector: str
@@ -69,6 +72,7 @@ class ImageFitSummary:
     reference_use: str
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    suspects: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as values that JSON can hold."""

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from unseen.errors import ParameterError, SchemaError
 from unseen.pipeline.attribution import top_columns
+from unseen.pipeline.staging import staged
 from unseen.pipeline.table_model import ScoredBatch
 
 OUTPUT_SUFFIXES = (".parquet", ".csv")
@@ -28,6 +29,29 @@ def check_output_name(out: Path) -> str:
             f"cannot write scores to {out}: the name must end in {' or '.join(OUTPUT_SUFFIXES)}."
         )
     return suffix
+
+
+def write_frame(frame: pl.DataFrame, file: Path) -> None:
+    """Write a short list to a Parquet or CSV file, atomically.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        The list.
+    file : Path
+        Its name ends in ``.parquet`` or ``.csv``.
+
+    Raises
+    ------
+    ParameterError
+        If the name ends otherwise.
+    """
+    suffix = check_output_name(file)
+    with staged(file) as temporary:
+        if suffix == ".csv":
+            frame.write_csv(temporary)
+        else:
+            frame.write_parquet(temporary, compression="zstd")
 
 
 class ScoreEncoder:

@@ -31,8 +31,7 @@ from unseen.detectors.concentration import centred_by_domain, concentrated_score
 from unseen.errors import LabelError
 from unseen.pipeline.attribution import top_columns
 from unseen.pipeline.fit_summary import detector_name
-from unseen.pipeline.score_writer import check_output_name
-from unseen.pipeline.staging import staged
+from unseen.pipeline.score_writer import write_frame
 from unseen.scoring.contamination import estimate_contamination
 from unseen.scoring.holding_back import group_codes
 from unseen.types import BoolArray, FloatArray, Labels
@@ -43,7 +42,7 @@ _TREES = 300
 
 
 @dataclass(frozen=True)
-class Suspects:
+class SuspectRows:
     """Rows taken for normal, the most suspicious one first.
 
     Attributes
@@ -117,12 +116,7 @@ class Suspects:
         ParameterError
             If the name ends otherwise.
         """
-        suffix = check_output_name(file)
-        with staged(file) as temporary:
-            if suffix == ".csv":
-                self.frame(n_rows).write_csv(temporary)
-            else:
-                self.frame(n_rows).write_parquet(temporary, compression="zstd")
+        write_frame(self.frame(n_rows), file)
 
     def to_json(self) -> dict[str, Any]:
         """Return the count and the first few rows as values that JSON can hold."""
@@ -143,7 +137,7 @@ def find_suspects(
     n_columns: int = 3,
     max_rows: int | None = None,
     seed: int = 0,
-) -> Suspects | None:
+) -> SuspectRows | None:
     """Rank the rows taken for normal by how anomalous they look to a model that did not see them.
 
     Parameters
@@ -161,7 +155,7 @@ def find_suspects(
 
     Returns
     -------
-    Suspects or None
+    SuspectRows or None
         None with fewer than 20 rows that are taken for normal, or where they are all in one group.
 
     Raises
@@ -187,7 +181,7 @@ def find_suspects(
     if detector is not None:
         ranked = _rank(rows, detector, table, n_columns)
     order = np.argsort(-ranked.scores, kind="stable")
-    return Suspects(
+    return SuspectRows(
         rows=normal[order],
         scores=ranked.scores[order],
         n_believed=found.count,
@@ -246,7 +240,7 @@ def suspects_sentence(suspects: dict[str, Any]) -> str:
     Parameters
     ----------
     suspects : dict
-        What :meth:`Suspects.to_json` gave.
+        What :meth:`SuspectRows.to_json` gave.
 
     Returns
     -------

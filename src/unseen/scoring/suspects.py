@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,30 +69,29 @@ class Suspects:
         """
         order = np.argsort(-doubts, kind="stable")
         if limit is None:
-            first, third = np.quantile(doubts, [0.25, 0.75])
-            limit = float(third + fence * (third - first))
+            limit = fence_of(doubts, fence)
         return cls(rows[order], doubts[order], int(np.sum(doubts > limit)))
 
-    def write(self, path: str | Path, names: Sequence[str] | None = None) -> Path:
-        """Write the ranking to a CSV file: rank, row, name, doubt, believed.
 
-        Parameters
-        ----------
-        path : str or Path
-            The file; it is replaced.
-        names : sequence of str or None
-            Name of each row of the fit, such as its file. None: that column stays empty.
+def fence_of(doubts: NDArray[np.float64], fence: float = FENCE) -> float:
+    """Return the doubt that lies some interquartile ranges above the upper quartile.
 
-        Returns
-        -------
-        Path
-            The file.
-        """
-        target = Path(path)
-        with target.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["rank", "row", "name", "doubt", "believed"])
-            for rank, (row, doubt) in enumerate(zip(self.rows.tolist(), self.doubts.tolist(), strict=True)):
-                name = "" if names is None else names[row]
-                writer.writerow([rank + 1, row, name, f"{doubt:.6g}", int(rank < self.n_believed)])
-        return target
+    Parameters
+    ----------
+    doubts : float64 array of shape (n_normals,)
+        Higher = less normal.
+    fence : float >= 0
+        How many interquartile ranges.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fence_of(np.array([0.0, 1.0, 2.0, 3.0, 4.0]))
+    6.0
+    """
+    first, third = np.quantile(doubts, [0.25, 0.75])
+    return float(third + fence * (third - first))

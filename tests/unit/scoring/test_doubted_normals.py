@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 
 from unseen.scoring.suspects import Suspects
@@ -22,13 +20,3 @@ def test_equal_doubts_believe_everything():
     found = Suspects.of(np.arange(4), np.ones(4))
     assert found.n_believed == 0
     assert found.rows.tolist() == [0, 1, 2, 3]
-
-
-def test_the_list_is_written_with_names(tmp_path):
-    found = Suspects.of(np.array([0, 2, 3, 4, 5]), np.array([0.1, 0.2, 7.0, 0.1, 0.2]))
-    path = found.write(tmp_path / "list.csv", ["a", "b", "c", "d", "e", "f"])
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
-    assert [line["name"] for line in lines] == ["d", "c", "f", "a", "e"]
-    assert [line["believed"] for line in lines] == ["1", "0", "0", "0", "0"]
-    assert lines[0] == {"rank": "1", "row": "3", "name": "d", "doubt": "7", "believed": "1"}
