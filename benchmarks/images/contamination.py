@@ -219,6 +219,8 @@ def run(
         figures["inputs"] = detector.inputs_
         names = ("deviation", "probability", "segmentation")
         figures |= {f"weight {n}": w for n, w in zip(names, detector.weights_.tolist(), strict=True)}
+        of_maps = zip(names, detector.gradient_weights_.tolist(), strict=True)
+        figures |= {f"weight of gradients, {n}": w for n, w in of_maps}
     if hasattr(detector, "suspects") and level > 0:
         ranked = detector.suspects()
         dirty = np.isin(ranked.rows, task.dirty)
@@ -248,7 +250,7 @@ def gradient_figures(detector: MultiCue, test: ImageSet, options: argparse.Names
     names = ("deviation", "uncertainty", "segmentation")
     maps = {name: detector.localise(some, gradients=name) for name in names}
     # maps of several cues are sums of these, as smoothing is linear
-    parts, weights = np.stack(list(maps.values())), detector.weights_.astype(np.float32)
+    parts, weights = np.stack(list(maps.values())), detector.gradient_weights_.astype(np.float32)
     maps["fused"] = np.tensordot(weights / weights.sum(), parts, axes=1)
     maps["cues"] = parts.mean(axis=0)
     maps["input"] = detector.localise(some, gradients="input")

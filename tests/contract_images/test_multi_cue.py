@@ -67,12 +67,26 @@ def test_gradient_maps_show_defects(world, fresh):
     assert figures["fused"] > figures["input"]
 
 
-def test_gradient_maps_weigh_cues_as_the_score_does(detector, fresh):
+def test_gradient_maps_weigh_cues_by_the_labelled_defects(detector, fresh):
     some = fresh.X[8:11]
     of_cues = [detector.localise(some, gradients=cue) for cue in ("deviation", "uncertainty", "segmentation")]
-    for name, weights in (("fused", detector.weights_), ("cues", (1 / 3, 1 / 3, 1 / 3))):
+    for name, weights in (("fused", detector.gradient_weights_), ("cues", (1 / 3, 1 / 3, 1 / 3))):
         expected = sum(weight * maps for weight, maps in zip(weights, of_cues, strict=True))
         np.testing.assert_allclose(detector.localise(some, gradients=name), expected, atol=1e-6)
+
+
+def test_defects_whose_place_is_known_weigh_the_gradient_maps(world, detector):
+    cues = ("deviation", "uncertainty", "segmentation")
+    maps = [detector.localise(world.X[12:], gradients=cue) for cue in cues]
+    masks = world.masks[12:]
+    skill = [
+        2 * np.mean([pixel_auroc([mask], one[None]) for mask, one in zip(masks, kind, strict=True)]) - 1
+        for kind in maps
+    ]
+    expected = np.maximum(skill, 0) / np.maximum(skill, 0).sum()
+    np.testing.assert_allclose(detector.gradient_weights_, expected, atol=1e-6)
+    unknown = made(epochs=1).fit(world.X, world.y)
+    np.testing.assert_array_equal(unknown.gradient_weights_, unknown.weights_)
 
 
 def test_labelled_anomalies_decide_how_much_cues_count(world, detector):

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from unseen.detectors.images import MultiCue
 from unseen.detectors.images.looking import rotated
-from unseen.detectors.images.starting import domain_codes, merit, top_scores
+from unseen.detectors.images.starting import domain_codes, left_out, merit, top_scores
 from unseen.detectors.images.turning import turned_looks
 from unseen.metrics import auroc
 from unseen.nn.patches.head_inputs import head_inputs, own_statistics
@@ -59,6 +59,19 @@ def test_the_highest_share_counts():
     lengths = np.arange(200.0).reshape(1, 2, 10, 10)
     np.testing.assert_allclose(top_scores(lengths, 0.02), [[98.5, 198.5]])
     np.testing.assert_allclose(top_scores(lengths, 0.001), [[99, 199]])
+
+
+@pytest.mark.parametrize("kind", ["local", "neighbours"])
+def test_pictures_of_the_same_object_do_not_vouch_for_each_other(kind):
+    draws = np.random.default_rng(0)
+    V = np.zeros((12, 1, 6, 4, 4), dtype=np.float32)
+    V[:, 0, :4] = np.repeat(draws.normal(size=(3, 4, 4, 4)), 4, axis=0)  # three objects, four pictures each
+    V[:, 0, :4] += draws.normal(0, 0.01, (12, 4, 4, 4))
+    owner = made(synthetic=0, bank_size=1000)
+    plain = labels_of([0] * 12)
+    tied = Labels(plain.y, plain.kinds, plain.domains, np.repeat(["a", "b", "c"], 4))
+    alone, together = (top_scores(left_out(owner, V, labels, kind), 1.0) for labels in (plain, tied))
+    assert together.min() > 1.5 * alone.max()
 
 
 def test_made_up_defects_count_for_five_labelled():

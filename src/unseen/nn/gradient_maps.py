@@ -8,8 +8,8 @@ A. S. Das and M. Bhuyan, "Multi-Cue Anomaly Detection and Localization under Dat
     \qquad \mathcal H = \mathcal S\Big(\tfrac13 \sum_c \tfrac12 \big(N(g^x_c) + N(U g^F_c)\big)\Big)
 
 U: bilinear to the size of the picture; N: each map to [0, 1] by its own minimum and maximum;
-:math:`\mathcal S`: Gaussian smoothing. ``"cues"`` is this even mean; ``"fused"`` has the weights of
-the score, :math:`w_c / \sum w`, in place of a third.
+:math:`\mathcal S`: Gaussian smoothing. ``"cues"`` is this even mean; ``"fused"`` has given
+weights, :math:`w_c / \sum w`, in place of a third.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def gradient_maps(
     pool : int, odd
         As for the detector.
     gradients : {"fused", "cues", "deviation", "uncertainty", "segmentation", "input"}
-        The mean over all cues, each by its weight in the score or evenly, one of them, or the plain gradient
+        The mean over all cues, each by its weight or evenly, one of them, or the plain gradient
         of the score by the pixels.
     weights : tuple of three floats >= 0
-        Of the cues in the score; not all 0.
+        Of the maps of the cues; not all 0.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def weights_of(gradients: str, weights: tuple[float, float, float]) -> tuple[flo
     gradients : {"fused", "cues", "deviation", "uncertainty", "segmentation"}
         As for :func:`gradient_maps`.
     weights : tuple of three floats >= 0
-        Of the cues in the score.
+        Of the maps of the cues.
 
     Returns
     -------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from unseen.scoring.cue_weights import learned_weights
+from unseen.scoring.cue_weights import learned_weights, skilled_prior
 
 PRIOR = np.array([0.55, 0.10, 0.35])
 
@@ -60,3 +60,18 @@ def test_a_cue_that_does_not_vary_does_no_harm():
     normals, anomalies = drawn((2.0, 0.0, 0.0))
     normals[:, 1] = anomalies[:, 1] = -3.0
     assert np.isfinite(learned_weights(normals, anomalies, PRIOR)).all()
+
+
+def test_the_prior_of_a_cue_falls_with_its_skill_by_hand():
+    normals = np.array([[0.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+    anomalies = np.array([[1.0, 0.5, -1.0], [1.0, 0.5, 0.5], [1.0, 2.0, -1.0], [1.0, 0.5, -1.0]])
+    # AUROC 1, 5 / 8, 1 / 8; their mean 7 / 12 counts for two anomalies more
+    drawn = (4 * np.array([1.0, 5 / 8, 1 / 8]) + 2 * 7 / 12) / 6
+    expected = PRIOR * np.array([(2 * drawn[0] - 1) ** 2, (2 * drawn[1] - 1) ** 2, 0.0])
+    np.testing.assert_allclose(skilled_prior(normals, anomalies, PRIOR), expected / expected.sum())
+
+
+def test_the_prior_stays_where_no_cue_tells_or_all_do():
+    normals, anomalies = np.zeros((4, 3)), np.ones((2, 3))
+    for some in (anomalies, -anomalies, np.zeros((0, 3))):
+        np.testing.assert_allclose(skilled_prior(normals, some, 3 * PRIOR), PRIOR)

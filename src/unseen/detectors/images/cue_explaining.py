@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,15 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from unseen.checks import check_choice
-from unseen.detectors.images.inputs import domains_of
+from unseen.detectors.images.gradient_weighing import MOST_PICTURES, weights_of_maps
+from unseen.detectors.images.inputs import domains_of, masks_of
 from unseen.detectors.images.looking import Seeing
 from unseen.detectors.images.memories import Tensors
 from unseen.nn.cue_heads import HeadOutputs
-from unseen.nn.cues import shares
+from unseen.nn.cues import CUES, shares
 from unseen.nn.gradient_maps import GRADIENTS, gradient_maps
 from unseen.nn.patches.pictures import SomePictures, as_source
-from unseen.pixels import ImageSource, Size, check_size
-from unseen.types import FloatArray
+from unseen.pixels import ImageSource, Size, check_size, resize_mask
+from unseen.scoring.calibration import hold_back
+from unseen.types import BoolArray, FloatArray, Labels
 
 
 class SeenCues(NamedTuple):
@@ -64,6 +66,9 @@ class ExplainsCues:
         batch_size: int
         weights: Sequence[float]
         weights_: NDArray[np.float64]
+        gradient_weights_: NDArray[np.float64]
+        calibration_fraction: float
+        seed: int
 
         def _check_fitted(self) -> None: ...
 
@@ -137,9 +142,9 @@ class ExplainsCues:
         domains : array-like of shape (n_pictures,) or None
             Domain of each.
         gradients : {"fused", "cues", "deviation", "uncertainty", "segmentation", "input"}
-            fused: mean over the three cues, each by its weight in the score, of the gradients by pixels and
-            by the last feature map; cues: their even mean, as in the paper; one cue alone; or input: the
-            plain gradient of the fused score by the pixels, for comparison.
+            fused: mean over the three cues, each by its weight in ``gradient_weights_``, of the gradients by
+            pixels and by the last feature map; cues: their even mean, as in the paper; one cue alone; or
+            input: the plain gradient of the fused score by the pixels, for comparison.
 
         Returns
         -------
@@ -151,7 +156,9 @@ class ExplainsCues:
         pictures = as_source(self, X)
         names = domains_of(self, X, len(pictures), domains)
         shape = check_size(self, self.image_size)
-        deviation, uncertainty, segmentation = self.weights_.tolist()
+        deviation, uncertainty, segmentation = (
+            self.gradient_weights_.tolist() if gradients == "fused" else self.weights_.tolist()
+        )
         maps = np.empty((len(pictures), *shape), dtype=np.float32)
         backbone = self._seeing().backbone
         for name in np.unique(names):
@@ -173,3 +180,23 @@ class ExplainsCues:
                     weights=(deviation, uncertainty, segmentation),
                 )
         return maps
+
+    def _gradient_weights(
+        self, X: Any, labels: Labels, masks: Sequence[BoolArray | None] | None
+    ) -> NDArray[np.float64]:
+        """How much the gradient map of each cue counts, by the labelled anomalies whose defects are known.
+
+        The weights of the score where there are none.
+        """
+        held = hold_back(labels, self.calibration_fraction, self.seed)
+        rows = np.flatnonzero(labels.anomaly & ~held)
+        found = masks_of(X, masks, rows, np.ones(len(rows), dtype=np.bool_))
+        known = [(row, mask) for row, mask in zip(rows.tolist(), found, strict=True) if mask is not None]
+        known = known[:MOST_PICTURES]
+        if not known:
+            return self.weights_.copy()
+        rows = np.array([row for row, _ in known])
+        some, names = SomePictures(as_source(self, X), rows), labels.domains[rows]
+        maps = [self.localise(some, domains=names, gradients=cue) for cue in CUES]
+        size = check_size(self, self.image_size)
+        return weights_of_maps(maps, [resize_mask(mask, size) for _, mask in known], self.weights_.copy())

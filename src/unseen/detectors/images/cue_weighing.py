@@ -14,7 +14,8 @@ from unseen.detectors.images.head_fitting import train_heads
 from unseen.nn.cue_heads import CueHeads, HeadOutputs
 from unseen.nn.cues import FLOOR
 from unseen.nn.patches.look_inputs import LookInputs
-from unseen.scoring.cue_weights import learned_weights
+from unseen.nn.patches.normal_folds import drawn_folds
+from unseen.scoring.cue_weights import learned_weights, skilled_prior
 
 _FOLDS = 3
 _AT_ONCE = 16
@@ -26,6 +27,7 @@ def weights_of(
     normal: NDArray[np.int64],
     anomalous: NDArray[np.int64],
     *,
+    groups: NDArray[np.int64],
     build: Callable[[], CueHeads],
     cues_of: Callable[[HeadOutputs], Tensor],
 ) -> NDArray[np.float64]:
@@ -41,6 +43,8 @@ def weights_of(
         Rows of normals.
     anomalous : int64 array
         Rows of labelled anomalies.
+    groups : int64 array of shape (n_pictures,)
+        Normals of one group are left out together, and so are labelled anomalies.
     build : callable
         Makes heads that are not trained yet.
     cues_of : callable
@@ -58,7 +62,7 @@ def weights_of(
     logs = {}
     rows = np.concatenate([normal, anomalous])
     draw = np.random.default_rng(owner.seed)
-    fold = np.concatenate([draw.permutation(np.arange(len(some)) % _FOLDS) for some in (normal, anomalous)])
+    fold = np.concatenate([drawn_folds(groups[r], len(r), _FOLDS, draw) for r in (normal, anomalous)])
     anomaly = np.arange(len(rows)) >= len(normal)
     for number in np.unique(fold).tolist():
         heads, rest = build(), fold != number
@@ -66,7 +70,8 @@ def weights_of(
         for row, values in zip(rows[~rest], _cues(heads, looks, rows[~rest], cues_of), strict=True):
             logs[int(row)] = np.log(np.maximum(values, FLOOR))
     of_normals = np.stack([logs[row] for row in normal.tolist()])
-    return learned_weights(of_normals, np.stack([logs[row] for row in anomalous.tolist()]), prior)
+    of_anomalies = np.stack([logs[row] for row in anomalous.tolist()])
+    return learned_weights(of_normals, of_anomalies, skilled_prior(of_normals, of_anomalies, prior))
 
 
 def _cues(

@@ -74,6 +74,7 @@ from unseen.nn.patches.head_inputs import INPUTS, NEED_A_BANK, bank_of, head_inp
 from unseen.nn.patches.local_distance import local_distribution, local_spread
 from unseen.nn.randomness import isolated_randomness
 from unseen.pixels import Pixels, Size
+from unseen.scoring.holding_back import group_codes
 from unseen.types import BoolArray, FloatArray, Labels
 
 PUBLISHED: dict[str, Any] = {
@@ -136,8 +137,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     real_share : float in [0, 1]
         Share of labelled ones among the anomalies of a batch.
     deviation_rate : float >= 0
-        Times ``lr`` for the deviation head. Unless the heads see features alone, ψ starts as a distance to
-        the normals, and moves slowly from there.
+        Times ``lr`` for the deviation head; ψ starts as a distance, unless the heads see features alone.
     head_width : int
         Channels inside the segmentation head.
     weights : tuple of three floats
@@ -186,20 +186,19 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     heads_ : nn.Module
         The heads.
     inputs_ : str
-        What they see: ``inputs``, or what auto chose.
+        What they see: ``inputs``, or the choice of auto.
     merits_ : dict of str to float
         AUROC of each distance that auto chose from, on the pictures of the fit; else empty.
     turns_ : int
         Turned copies that a picture is remembered by, itself included.
-    weights_ : float64 array of shape (3,)
-        Of the cues in the scores of pictures, of sum 1.
+    weights_, gradient_weights_ : float64 arrays of shape (3,)
+        Of the cues in the scores of pictures, and in fused gradient maps; of sum 1.
     tuned_ : nn.Module or None
         The backbone's network after fine-tuning.
     history_ : dict of str to float64 array of shape (epochs,)
         Losses of the heads.
     doubts_ : float64 array of shape (n_normals,)
-        How odd each normal looks to the others, in its worst places or on the whole; see ``suspects`` and
-        :func:`unseen.detectors.images.starting.doubts_of`.
+        How odd each normal looks to the others; see :func:`unseen.detectors.images.starting.doubts_of`.
     doubt_limit_ : float
         Doubts above it are believed in.
     doubted_rows_ : int64 array of shape (n_normals,)
@@ -225,6 +224,7 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     heads_: nn.Module
     inputs_: str
     weights_: NDArray[np.float64]
+    gradient_weights_: NDArray[np.float64]
     merits_: dict[str, float]
     turns_: int
     doubt_limit_: float
@@ -345,8 +345,9 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     def _check_fitted_values(self) -> None:
         if self.inputs_ not in INPUTS or self.turns_ < 1:
             raise ValueError("there are no such inputs")
-        if self.weights_.shape != (3,) or self.weights_.min() < 0 or self.weights_.sum() <= 0:
-            raise ValueError("there are no such weights")
+        for weights in (self.weights_, self.gradient_weights_):
+            if weights.shape != (3,) or not weights.min() >= 0 or not 0 < weights.sum() < np.inf:
+                raise ValueError("there are no such weights")
         for memory in (self.memory_, *self.domain_memories_.values()):
             check_divided_bank(memory)
             channels = memory.get("channels", np.zeros(1, dtype=np.int64))
@@ -378,11 +379,6 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         Returns
         -------
         self
-
-        Raises
-        ------
-        InputError
-            If pictures, labels or parameters cannot be used.
         """
         self.tuned_, self.turns_ = None, 1
         self._check_common_parameters()
@@ -394,7 +390,10 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         if self.inputs in ("auto", "neighbours"):
             labels = labels_of(self, X, len(X), y, kinds, domains, groups)
             self.turns_ = turns_of(self, self._seeing(), X, labels)
-        return super().fit(X, y, **known)
+        super().fit(X, y, **known)
+        labels = labels_of(self, X, len(X), y, kinds, domains, groups)
+        self.gradient_weights_ = self._gradient_weights(X, labels, masks)
+        return self
 
     def _judge(self, outputs: HeadOutputs) -> Tensor:
         return self._fused(self._cues_of(outputs))
@@ -414,9 +413,9 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         normal, anomalous = np.flatnonzero(labels.normal), np.flatnonzero(labels.anomaly)
         if self.cue_weights == "learned":
             believed = normal[self.doubts_ <= self.doubt_limit_]
-            self.weights_ = weights_of(
-                self, looks, believed, anomalous, build=self._new_heads, cues_of=self._cues_of
-            )
+            tied, build, cues_of = group_codes(labels.groups, len(labels)), self._new_heads, self._cues_of
+            known = (believed, anomalous)
+            self.weights_ = weights_of(self, looks, *known, groups=tied, build=build, cues_of=cues_of)
         heads = self._new_heads()
         trained = train_heads(self, heads, looks, normal, anomalous)
         self.heads_, self.history_ = heads, trained.history

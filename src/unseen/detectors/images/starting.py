@@ -20,6 +20,7 @@ from unseen.metrics.ranking import auroc
 from unseen.nn.patches.bank_distance import left_out_bank_lengths
 from unseen.nn.patches.head_inputs import left_out_whitened
 from unseen.nn.patches.local_distance import left_out_lengths, local_spread
+from unseen.scoring.holding_back import group_codes
 from unseen.scoring.oddness import doubts_by
 from unseen.types import FloatArray, Labels
 
@@ -78,7 +79,7 @@ def start_of(owner: Any, V: FloatArray, labels: Labels, kind: str) -> Start:
 
 
 def left_out(owner: Any, V: FloatArray, labels: Labels, kind: str) -> NDArray[np.float32]:
-    """Return the distances of pictures to normals other than themselves.
+    """Return the distances of pictures to normals other than themselves, of other groups if there are some.
 
     Parameters
     ----------
@@ -93,14 +94,21 @@ def left_out(owner: Any, V: FloatArray, labels: Labels, kind: str) -> NDArray[np
     """
     groups, codes = domain_codes(labels)
     groups = groups[: codes.max() + 1]
-    asked = 1 + owner.synthetic
+    asked, together = 1 + owner.synthetic, group_codes(labels.groups, len(labels))
     if kind == "neighbours":
         remembered = [0, *range(asked, V.shape[1])]
         return left_out_bank_lengths(
-            V, groups, codes, remembered=remembered, asked=asked, size=owner.bank_size, seed=owner.seed
+            V,
+            groups,
+            codes,
+            remembered=remembered,
+            asked=asked,
+            size=owner.bank_size,
+            seed=owner.seed,
+            groups=together,
         )
     spread = local_spread([torch.from_numpy(np.ascontiguousarray(V[rows, 0, :-2])) for rows in groups])
-    return left_out_lengths(V, groups, codes, spread, asked=asked, seed=owner.seed)
+    return left_out_lengths(V, groups, codes, spread, asked=asked, seed=owner.seed, groups=together)
 
 
 def top_scores(lengths: NDArray[np.float32], share: float) -> NDArray[np.float64]:
@@ -166,7 +174,8 @@ def doubts_of(owner: Any, V: FloatArray, labels: Labels, start: Start) -> tuple[
         Beyond it no clean normal is expected.
     """
     groups, codes = domain_codes(labels)
-    whole = left_out_whitened(V[:, :1], groups[: codes.max() + 1], codes, seed=owner.seed)
+    together = group_codes(labels.groups, len(labels))
+    whole = left_out_whitened(V[:, :1], groups[: codes.max() + 1], codes, seed=owner.seed, groups=together)
     lengths = (
         left_out(owner, V[:, : 1 + owner.synthetic], labels, "local")
         if start.lengths is None

@@ -136,6 +136,7 @@ def left_out_bank_lengths(
     asked: int,
     size: int,
     seed: int,
+    groups: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
     """Return the distances of looks of pictures to banks of normal pictures other than themselves.
 
@@ -155,13 +156,15 @@ def left_out_bank_lengths(
         Of a bank.
     seed : int
         Draws folds and banks.
+    groups : int64 array of shape (n_pictures,) or None
+        As for :func:`~unseen.nn.patches.normal_folds.folds_of_normals`.
 
     Returns
     -------
     float32 array of shape (n_pictures, asked, height, width)
     """
     lengths = np.empty((len(V), asked, *V.shape[3:]), dtype=np.float32)
-    for others, rows in folds_of_normals(normals, codes, seed=seed):
+    for others, rows in folds_of_normals(normals, codes, seed=seed, groups=groups):
         looks = np.concatenate([V[others, look, :-2] for look in remembered])
         found = divided_bank(torch.from_numpy(looks), size=size, seed=seed)
         memory = {name: torch.from_numpy(values) for name, values in found.items()}

@@ -162,7 +162,12 @@ def whitening_statistics(features: Sequence[Tensor]) -> dict[str, NDArray[np.flo
 
 
 def left_out_whitened(
-    V: NDArray[np.float32], normals: Sequence[NDArray[np.int64]], codes: NDArray[np.int64], *, seed: int
+    V: NDArray[np.float32],
+    normals: Sequence[NDArray[np.int64]],
+    codes: NDArray[np.int64],
+    *,
+    seed: int,
+    groups: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
     """Return the mean over all places of the whitened length, measured by normals other than themselves.
 
@@ -170,7 +175,7 @@ def left_out_whitened(
     ----------
     V : float array of shape (n_pictures, n_looks, channels + 2, height, width)
         Patch features; the first look is measured.
-    normals, codes, seed
+    normals, codes, seed, groups
         As for :func:`~unseen.nn.patches.normal_folds.folds_of_normals`.
 
     Returns
@@ -178,7 +183,7 @@ def left_out_whitened(
     float64 array of shape (n_pictures,)
     """
     means = np.empty(len(V))
-    for others, rows in folds_of_normals(normals, codes, seed=seed):
+    for others, rows in folds_of_normals(normals, codes, seed=seed, groups=groups):
         remembered = torch.from_numpy(np.ascontiguousarray(V[others, 0, :-2]))
         whitening = torch.from_numpy(whitening_statistics([remembered])["whitening"])
         centre = torch.from_numpy(local_centre(remembered)["centre"])

@@ -116,6 +116,7 @@ def left_out_lengths(
     *,
     asked: int,
     seed: int,
+    groups: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
     """Return the distances of looks of pictures to normal pictures other than themselves.
 
@@ -133,13 +134,15 @@ def left_out_lengths(
         So many looks are measured, from the first on.
     seed : int
         Draws the folds and the channels.
+    groups : int64 array of shape (n_pictures,) or None
+        As for :func:`~unseen.nn.patches.normal_folds.folds_of_normals`.
 
     Returns
     -------
     float32 array of shape (n_pictures, asked, height, width)
     """
     lengths = np.empty((len(V), asked, *V.shape[3:]), dtype=np.float32)
-    for others, rows in folds_of_normals(normals, codes, seed=seed):
+    for others, rows in folds_of_normals(normals, codes, seed=seed, groups=groups):
         remembered = torch.from_numpy(np.ascontiguousarray(V[others, 0, :-2]))
         found = local_distribution(remembered, spread, seed=seed)
         memory = {name: torch.from_numpy(values) for name, values in found.items()}

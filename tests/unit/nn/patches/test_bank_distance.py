@@ -117,3 +117,18 @@ def test_banks_that_do_not_fit_together_are_refused(name, value):
     check_divided_bank({})
     with pytest.raises(ValueError, match="bank"):
         check_divided_bank(memory | {name: value})
+
+
+def test_pictures_of_one_group_are_not_compared_with_each_other():
+    normals, codes = [np.arange(12), np.array([12, 13])], np.repeat([0, 1, 0], [12, 2, 1])
+    groups = np.array([0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 0, 9, 9, 0])
+    seen = []
+    for others, rows in folds_of_normals(normals, codes, seed=0, groups=groups):
+        seen += rows.tolist()
+        if set(rows.tolist()) <= set(range(12)):
+            assert not set(groups[others]) & set(groups[rows])
+        assert len(others) > 0
+    assert sorted(seen) == list(range(15))
+    alone = [(others.tolist(), rows.tolist()) for others, rows in folds_of_normals(normals, codes, seed=0)]
+    own = folds_of_normals(normals, codes, seed=0, groups=np.arange(15))
+    assert alone == [(others.tolist(), rows.tolist()) for others, rows in own]
