@@ -97,7 +97,8 @@ class UnseenDetector(BaseDetector):
     uses_labels: ClassVar[bool] = True
     reference_use: ClassVar[str] = (
         "rows of their domain are scored as residuals to the nearest of them where domains were named in "
-        "training, and otherwise join the neighbours and the moments, beside what the view does"
+        "training, and otherwise join the neighbours and the moments and, each scored without itself, the "
+        "calibration, beside what the view does"
     )
 
     modes_: tuple[Mode, ...]
