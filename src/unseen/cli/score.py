@@ -177,11 +177,15 @@ def adapt_to(model: TableModel, references: str, domain: str | None, *, quiet: b
         f"{len(table):,} references for {of}; {model.summary.detector}: {model.detector.reference_use}",
         quiet=quiet,
     )
+    held_back = f"{model.summary.n_calibration:,} normals held back by the fit"
     if adapted.calibration.n_domains:
-        compared = f"normals of {int(adapted.calibration.n_domains)} domains left out of the fit in turn"
+        n_left_out = int(adapted.calibration.n_domains)
+        compared = f"still compare with the normals of {n_left_out} domains left out of the fit in turn"
+    elif adapted.calibration is not model.calibration:
+        compared = f"now compare with the references, each scored without itself, beside the {held_back}"
     else:
-        compared = f"{model.summary.n_calibration:,} normals held back by the fit"
-    say(f"p-values still compare with the {compared}", quiet=quiet)
+        compared = f"still compare with the {held_back}"
+    say(f"p-values {compared}", quiet=quiet)
     return adapted
 
 

@@ -243,7 +243,7 @@ class BaseDetector(BaseEstimator, ABC):
         Returns
         -------
         Self
-            A new detector. It keeps this one's calibration.
+            A new detector. It keeps this one's calibration, unless the method lets references calibrate.
         """
         self._check_fitted()
         rows = check_matrix(self, X_ref, name="X_ref", n_features=self.n_features_in_)

@@ -30,12 +30,14 @@ from unseen.detectors.fused.left_out import LeftOutScores
 from unseen.detectors.fused.mode import Mode, score_parts, split_over_features
 from unseen.detectors.fused.novelty import DomainNormals, add_references
 from unseen.detectors.fused.reasons import Reasons, in_order, reasons_of
+from unseen.detectors.fused.reference_scores import left_out_reference_scores
 from unseen.detectors.fused.rounds import Options, TrainingRows
 from unseen.detectors.fused.scatter import domain_factors, usual_scatter
 from unseen.detectors.fused.training import EXACT_ROWS, FittedMode, LargeBank, fit_mode
 from unseen.references import ReferenceStore, apply_view, build_store, extend_store, reference_rows
 from unseen.scoring.calibration import Calibration
 from unseen.scoring.holding_back import group_codes
+from unseen.scoring.mixing import mixed_calibration
 from unseen.types import NORMAL_KIND, UNNAMED_DOMAIN, FloatArray, Labels, StrArray
 
 LABELS = ("guarded", "ignore")
@@ -77,6 +79,11 @@ class UnseenDetector(BaseDetector):
         How far references of a training domain usually lie apart; 0 without a second mode.
     joined_ : dict of str to DomainNormals
         References of domains as parts of the normals of the first mode.
+    reference_scores_ : dict of str to float64 array
+        Scores of these references, each by a detector without it. The threshold and p-values rest on them
+        and, the less the more they are, on the calibration normals.
+    unmixed_ : Calibration or None
+        The calibration without references.
     choices_ : dict
         What was chosen inside the training rows: for each mode the cues, the strengths, and the AUROC of
         each known kind when it was left out, normals-only and fused.
@@ -90,13 +97,16 @@ class UnseenDetector(BaseDetector):
     uses_labels: ClassVar[bool] = True
     reference_use: ClassVar[str] = (
         "rows of their domain are scored as residuals to the nearest of them where domains were named in "
-        "training, and otherwise join the neighbours and the moments, beside what the view does"
+        "training, and otherwise join the neighbours and the moments and, each scored without itself, the "
+        "calibration, beside what the view does"
     )
 
     modes_: tuple[Mode, ...]
     store_: ReferenceStore | None
     scatter_: float
     joined_: dict[str, DomainNormals]
+    reference_scores_: dict[str, NDArray[np.float64]]
+    unmixed_: Calibration | None
     choices_: dict[str, dict[str, str | float | list[float] | list[str]]]
     n_trimmed_: int
     left_out_: tuple[LeftOutScores, ...]
@@ -139,6 +149,8 @@ class UnseenDetector(BaseDetector):
             check_mode(mode, self.n_features_in_)
         for own in self.joined_.values():
             check_domain_normals(own, self.n_features_in_)
+        if any(scores.ndim != 1 or np.isnan(scores).any() for scores in self.reference_scores_.values()):
+            raise ValueError("the scores of the references are no list of numbers")
 
     def _check_parameters(self) -> None:
         check_choice(self, "labels", self.labels, LABELS)
@@ -161,6 +173,7 @@ class UnseenDetector(BaseDetector):
         rows = _training_rows(V, labels)
         fitted = [fit_mode(self.view, rows, options, residual=self.view != "raw", bank=bank)]
         self.store_, self.scatter_, self.joined_ = None, 0.0, {}
+        self.reference_scores_, self.unmixed_ = {}, None
         marked = self._inner_references(labels)
         if marked.any():
             self.store_ = build_store(V, labels.domains, marked, labels.normal, keep_rows=True)
@@ -232,6 +245,8 @@ class UnseenDetector(BaseDetector):
         left_out = self.left_out_[1 if adapted else 0]
         if not left_out.enough or np.any(normal_domains == UNNAMED_DOMAIN):
             super()._calibrate(scores, labels)
+            self.unmixed_ = self.calibration_
+            self._mix_references_in()
             return
         new = labels.anomaly | (labels.normal & ~np.isin(labels.domains, left_out.domains))
         self.calibration_ = Calibration.from_scores(
@@ -240,6 +255,12 @@ class UnseenDetector(BaseDetector):
             false_alarm_rate=self.false_alarm_rate,
             domains=np.concatenate([left_out.domains, labels.domains[new]]),
         )
+
+    def _mix_references_in(self) -> None:
+        """Let references that joined the normals, each scored without itself, speak for their places."""
+        if self.unmixed_ is not None and self.reference_scores_:
+            scores = np.concatenate(list(self.reference_scores_.values()))
+            self.calibration_ = mixed_calibration(self.unmixed_, scores, REFERENCE_PRIOR)
 
     def _calibrate_for_references(self) -> None:
         """Where rows are now scored in the second mode, take the threshold from its domains left out."""
@@ -276,6 +297,13 @@ class UnseenDetector(BaseDetector):
             for name in np.unique(domains)
         }
         self.joined_ = {**self.joined_, **new}
+        if self.view == "raw":
+            left_out = {
+                name: left_out_reference_scores(self.modes_[0], own.rows, REFERENCE_PRIOR)
+                for name, own in new.items()
+            }
+            self.reference_scores_ = {**self.reference_scores_, **left_out}
+            self._mix_references_in()
 
     def _score(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
         out = np.empty(len(V), dtype=np.float64)
@@ -384,7 +412,11 @@ def _choices(fitted: FittedMode) -> dict[str, str | float | list[float] | list[s
         "fused": [float(value) for value in judged.fused],
     }
     if fitted.likeness is None:
-        return chosen | {"local": fitted.strengths.local, "wide": fitted.strengths.wide}
+        return chosen | {
+            "local": fitted.strengths.local,
+            "wide": fitted.strengths.wide,
+            "source": fitted.strengths.source,
+        }
     return chosen | {
         "likeness": fitted.likeness.name,
         "strength": fitted.likeness.strength,

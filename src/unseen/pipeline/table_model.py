@@ -259,7 +259,7 @@ class TableModel:
         Returns
         -------
         TableModel
-            It shares the preprocessing and keeps the calibration.
+            It shares the preprocessing, and the calibration unless the detector lets references calibrate.
 
         Raises
         ------

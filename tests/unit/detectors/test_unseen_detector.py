@@ -102,6 +102,42 @@ def test_references_of_a_new_domain_help_where_domains_were_named():
     assert auroc(np.arange(len(rows)) >= 92, scores) > max(before, 0.95)
 
 
+def calmer_place() -> tuple[UnseenDetector, np.ndarray, np.ndarray, np.ndarray]:
+    """A detector, fresh normals of training, and references and normals of a place with less spread."""
+    random = np.random.default_rng(11)
+    X = np.concatenate([blob(random, 1500, 0.0), blob(random, 30, 5.0)])
+    detector = UnseenDetector(**QUICK).fit(X, np.repeat([0, 1], [1500, 30]))
+    return detector, blob(random, 400, 0.0), blob(random, 1000, 0.0, 0.6), blob(random, 3000, 0.0, 0.6)
+
+
+def test_references_left_out_set_the_threshold_of_their_place():
+    detector, _fresh, references, place = calmer_place()
+    adapted = detector.adapt(references)
+    scores = adapted.decision_function(place)
+    assert np.mean(scores > detector.threshold_) < 0.002
+    assert 0.003 < adapted.predict(place).mean() < 0.02
+    np.testing.assert_array_equal(adapted.predict(place), adapted.p_values(place) <= 0.01)
+    assert detector.predict(place).mean() < 0.002  # the detector that was adapted stays as it is
+
+
+def test_a_few_references_hardly_move_the_threshold():
+    detector, _fresh, references, _place = calmer_place()
+    few, many = detector.adapt(references[:8]), detector.adapt(references)
+    assert detector.threshold_ >= few.threshold_ > many.threshold_ + 0.1
+
+
+def test_adapting_again_replaces_the_references_in_the_threshold(tmp_path):
+    detector, fresh, references, _place = calmer_place()
+    once = detector.adapt(references[500:])
+    twice = detector.adapt(references[:500]).adapt(references[500:])
+    assert twice.threshold_ == once.threshold_
+    assert load(save(once, tmp_path / "model")).adapt(references[500:]).threshold_ == once.threshold_
+    calibrated = once.calibrate(fresh)
+    assert calibrated.calibration_ is not None
+    assert len(calibrated.calibration_.normal_scores) == 400 + 500
+    assert calibrated.threshold_ > calibrated.adapt(references).threshold_
+
+
 def test_choices_say_what_kinds_left_out_reached():
     random = np.random.default_rng(6)
     X = np.concatenate([blob(random, 300, 0.0), blob(random, 20, 4.0), blob(random, 20, -4.0)])

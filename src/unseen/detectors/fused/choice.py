@@ -30,8 +30,8 @@ RESIDUAL_WEIGHTS: dict[str, dict[str, float]] = {
 CLEARLY_BETTER = 0.02
 TOLERANCE = 0.005
 LOCAL_STRENGTHS = (0.0, 0.5, 1.0, 2.0)
-WIDE_STRENGTHS = (0.0, 0.05, 0.1, 0.25)
-USUAL_WIDE_STRENGTH = 0.1
+WIDE_STRENGTHS = (0.0, 0.025, 0.05, 0.075, 0.1)
+SOURCES = ("randomised", "boosted")
 UNTESTED_STRENGTH = 1.0
 LEAST_ROWS = 3
 
@@ -52,6 +52,8 @@ class LeftOut:
         What the labels of the other kinds say, P · g and logit P; zeros where there are none.
     domains : str array of shape (n_rows,)
         Domain of each row; empty where no domain is named.
+    boosted : float64 array of shape (n_rows,)
+        What boosted trees say, B; empty where none were grown.
     """
 
     kind: str
@@ -60,6 +62,11 @@ class LeftOut:
     local: NDArray[np.float64]
     log_odds: NDArray[np.float64]
     domains: StrArray = field(default_factory=lambda: np.zeros(0, dtype=np.str_))
+    boosted: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    def odds(self, source: str) -> NDArray[np.float64]:
+        """Return the log-odds that the trees of a source ("randomised" or "boosted") give each row."""
+        return self.boosted if source == "boosted" else self.log_odds
 
 
 def weights_of(named: Mapping[str, float], names: Sequence[str] = CUES) -> NDArray[np.float64]:
@@ -70,6 +77,9 @@ def weights_of(named: Mapping[str, float], names: Sequence[str] = CUES) -> NDArr
 
 def choose_cues(rounds: list[LeftOut], *, residual: bool) -> str:
     """Return the set of cues that is best on known kinds; the usual one unless another is clearly better.
+
+    Clearly better is a gain of ``CLEARLY_BETTER`` in the mean by which no kind loses more than ``TOLERANCE``:
+    a handful of rows of one kind may gain much by what costs the others.
 
     Parameters
     ----------
@@ -89,11 +99,13 @@ def choose_cues(rounds: list[LeftOut], *, residual: bool) -> str:
     if not judged:
         return usual
     values = {
-        name: float(np.mean([auroc(item.y, item.placed @ weights_of(named)) for item in judged]))
+        name: np.array([auroc(item.y, item.placed @ weights_of(named)) for item in judged])
         for name, named in sets.items()
     }
-    best = max(values, key=lambda name: values[name])
-    return best if values[best] > values[usual] + CLEARLY_BETTER else usual
+    gains = {name: found - values[usual] for name, found in values.items()}
+    allowed = [name for name in sets if gains[name].min() >= -TOLERANCE]
+    best = max(allowed, key=lambda name: float(gains[name].mean()))
+    return best if gains[best].mean() > CLEARLY_BETTER else usual
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,8 @@ class Strengths:
     ----------
     local, wide : float
         The strengths.
+    source : {"randomised", "boosted"}
+        Whose log-odds the wide term takes.
     kinds : tuple of str
         Kinds left out in turn.
     novelty, fused : float64 array of shape (n_kinds,)
@@ -112,6 +126,7 @@ class Strengths:
 
     local: float
     wide: float
+    source: str
     kinds: tuple[str, ...]
     novelty: NDArray[np.float64]
     fused: NDArray[np.float64]
@@ -122,8 +137,8 @@ def choose_strengths(rounds: list[LeftOut], weights: NDArray[np.float64], *, wid
 
     A strength is refused if a kind left out loses more than ``TOLERANCE`` by it. Of the others the largest
     local strength is taken: what it does to kinds left out is little, and known kinds gain by it. The wide
-    strength is the largest up to ``USUAL_WIDE_STRENGTH`` that costs no kind half the tolerance, unless
-    another one gains more than the tolerance in the mean.
+    strength is the largest that costs no kind half the tolerance; of the two sorts of trees, boosted ones are
+    asked where kinds left out are caught better by them, in the mean.
 
     Parameters
     ----------
@@ -141,26 +156,33 @@ def choose_strengths(rounds: list[LeftOut], weights: NDArray[np.float64], *, wid
     """
     judged = [item for item in rounds if item.y.sum() >= LEAST_ROWS]
     if not judged:
-        return Strengths(UNTESTED_STRENGTH, 0.0, (), np.zeros(0), np.zeros(0))
+        return Strengths(UNTESTED_STRENGTH, 0.0, SOURCES[0], (), np.zeros(0), np.zeros(0))
     names = tuple(dict.fromkeys(item.kind for item in judged))
     base = _by_kind(judged, weights, 0.0, 0.0)
-    wide = 0.0
+    wide, source = 0.0, SOURCES[0]
     if wide_allowed:
-        tried = {w: _by_kind(judged, weights, 0.0, w) for w in WIDE_STRENGTHS}
-        wide = max(
-            w
-            for w, found in tried.items()
-            if w <= USUAL_WIDE_STRENGTH and np.all(found >= base - TOLERANCE / 2)
-        )
-        fit = [w for w, found in tried.items() if np.all(found >= base - TOLERANCE)]
-        best = max(fit, key=lambda w: float(tried[w].mean()))
-        wide = best if tried[best].mean() > tried[wide].mean() + TOLERANCE else wide
-    local, fused = 0.0, _by_kind(judged, weights, 0.0, wide)
+        wide, source = _choose_wide(judged, weights, base)
+    local, fused = 0.0, _by_kind(judged, weights, 0.0, wide, source)
     for strength in LOCAL_STRENGTHS[1:]:
-        found = _by_kind(judged, weights, strength, wide)
+        found = _by_kind(judged, weights, strength, wide, source)
         if np.all(found >= base - TOLERANCE):
             local, fused = strength, found
-    return Strengths(local, wide, names, base, fused)
+    return Strengths(local, wide, source, names, base, fused)
+
+
+def _choose_wide(
+    judged: list[LeftOut], weights: NDArray[np.float64], base: NDArray[np.float64]
+) -> tuple[float, str]:
+    """Return the wide strength, and whose log-odds it takes."""
+    best, best_mean = (0.0, SOURCES[0]), float(base.mean())
+    for source in SOURCES:
+        if any(len(item.odds(source)) != len(item.y) for item in judged):
+            continue
+        tried = {w: _by_kind(judged, weights, 0.0, w, source) for w in WIDE_STRENGTHS}
+        wide = max(w for w, found in tried.items() if np.all(found >= base - TOLERANCE / 2))
+        if source == SOURCES[0] or tried[wide].mean() > best_mean:
+            best, best_mean = (wide, source), float(tried[wide].mean())
+    return best
 
 
 def local_floor(local: NDArray[np.float64]) -> float:
@@ -180,7 +202,11 @@ def reach_of(novelty: NDArray[np.float64]) -> float:
 
 
 def _by_kind(
-    rounds: list[LeftOut], weights: NDArray[np.float64], local: float, wide: float
+    rounds: list[LeftOut],
+    weights: NDArray[np.float64],
+    local: float,
+    wide: float,
+    source: str = "randomised",
 ) -> NDArray[np.float64]:
     """AUROC of each kind, its rounds weighed by their number of anomalies."""
     found: dict[str, list[tuple[float, int]]] = {}
@@ -189,8 +215,9 @@ def _by_kind(
         raised = np.maximum(item.local - local_floor(item.local[~item.y]), 0)
         score = novelty + local * reach_of(novelty[~item.y]) * raised
         if wide:
-            normal = item.log_odds[~item.y]
+            odds = item.odds(source)
+            normal = odds[~item.y]
             spread = max(1.4826 * float(np.median(np.abs(normal - np.median(normal)))), 0.5)
-            score = score + wide * np.logaddexp(0, (item.log_odds - np.median(normal)) / spread)
+            score = score + wide * np.logaddexp(0, (odds - np.median(normal)) / spread)
         found.setdefault(item.kind, []).append((auroc(item.y, score), int(item.y.sum())))
     return np.array([np.average([a for a, _ in v], weights=[n for _, n in v]) for v in found.values()])

@@ -4,12 +4,12 @@
 
     likeness(x) = logit P(x) + ½ B(x) − 2 log((d_a + e) / (d_n + e))
     local(x)    = P(x) · g(x),            g(x) = 1 / (1 + ((d_a + e) / (d_n + e))⁴)
-    wide(x)     = log(1 + exp((logit P(x) − c) / s))
+    wide(x)     = log(1 + exp((O(x) − c) / s)),            O(x) = logit P(x)  or  B(x)
 
 P(x) is the share of anomalies in the leaves of randomised trees, B(x) the log-odds of boosted ones, both
 grown on the row and its novelty cues (trees that know how unusual a row is need not guess it from single
 columns); d_a and d_n are the distances to the nearest labelled anomaly and the nearest normal, e a hundredth
-of the usual distance between normals; c and s are centre and spread of logit P over held-back normals.
+of the usual distance between normals; c and s are centre and spread of O over held-back normals.
 
 Without named domains the likeness counts, above a level (:mod:`unseen.detectors.fused.likeness`). With them
 the two other terms do: the gate g leaves a row alone unless a labelled anomaly is about as near as a normal;
@@ -65,6 +65,11 @@ class LabelledRows:
     forest: Forest
     boosted: LabelledTrees | None
 
+    @property
+    def source(self) -> str:
+        """Whose log-odds the wide term takes: those of boosted trees where there are any."""
+        return "randomised" if self.boosted is None else "boosted"
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -96,8 +101,8 @@ class Evidence:
     @property
     def likeness(self) -> NDArray[np.float64]:
         """Log-odds of being like a labelled anomaly, shape (n_rows,)."""
-        boosted = np.clip(self.boosted, -_SUREST, _SUREST)
-        return self.log_odds() + _VOTE_OF_BOOSTED * boosted - _VOTE_OF_NEARNESS * np.log(self.ratio)
+        nearness = -_VOTE_OF_NEARNESS * np.log(self.ratio)
+        return self.log_odds() + _VOTE_OF_BOOSTED * self.boosted_odds() + nearness
 
     @property
     def local(self) -> NDArray[np.float64]:
@@ -108,6 +113,10 @@ class Evidence:
         """Return logit P of each row, shape (n_rows,), kept finite."""
         share = np.clip(self.probability, _SMALLEST_SHARE, 1 - _SMALLEST_SHARE)
         return np.asarray(np.log(share / (1 - share)))
+
+    def boosted_odds(self) -> NDArray[np.float64]:
+        """Return B of each row, shape (n_rows,), within ±9."""
+        return np.asarray(np.clip(self.boosted, -_SUREST, _SUREST))
 
     def wide(self, centre: float, spread: float) -> NDArray[np.float64]:
         """Return the wide term of each row, shape (n_rows,).

@@ -147,7 +147,8 @@ def score_parts(
     above = None
     if mode.likeness_strength:
         above = evidence.likeness - mode.likeness_levels[evidence.nearest]
-    raised = raised_by(mode, evidence.local, evidence.log_odds(), above)
+    odds = evidence.log_odds() if mode.labelled.boosted is None else evidence.boosted_odds()
+    raised = raised_by(mode, evidence.local, odds, above)
     return Parts(placed, novelty, raised, neighbours, evidence)
 
 

@@ -46,9 +46,18 @@ def ranks(V: FloatArray, knots: FloatArray) -> NDArray[np.float64]:
     """
     if knots.shape[1] == 0:
         return np.full(V.shape, 0.5)
+    first = _first_of_its_value(knots)
     out = np.empty(V.shape, dtype=np.float64)
     for j, column in enumerate(knots):
         values = np.ascontiguousarray(V[:, j])
-        below = np.searchsorted(column, values, side="left")
-        out[:, j] = below + np.searchsorted(column, values, side="right")
+        up_to = np.searchsorted(column, values, side="right")
+        at = np.maximum(up_to - 1, 0)
+        out[:, j] = up_to + np.where(column[at] == values, first[j, at], up_to)
     return np.asarray(out / (2 * knots.shape[1]))
+
+
+def _first_of_its_value(knots: FloatArray) -> NDArray[np.int64]:
+    """Position of the first knot with the value of each; one search a value then finds both sides."""
+    changes = np.zeros(knots.shape, dtype=np.int64)
+    changes[:, 1:] = np.where(knots[:, 1:] != knots[:, :-1], np.arange(1, knots.shape[1]), 0)
+    return np.maximum.accumulate(changes, axis=1)

@@ -152,8 +152,9 @@ def fit_mode(
         rule = choose_likeness(_judged_likeness(rows, rounds, spread, options), weights)
         wanted = rule.strength > 0
     if options.labels == "guarded" and len(rows.anomalies) and wanted:
-        labelled = _learn(rows, normals, scales, rounds, placed_normals, options)
-    odds_centre, odds_spread, floor = _normal_evidence(left_out)
+        boosted = not rows.by_domain or strengths.source == "boosted"
+        labelled = _learn(rows, normals, scales, rounds, placed_normals, options, boosted=boosted)
+    odds_centre, odds_spread, floor = _normal_evidence(left_out, strengths.source)
     unit = float(np.quantile(novelty, 0.99) - np.median(novelty))
     mode = Mode(
         view=view,
@@ -186,7 +187,9 @@ def _left_out_scores(
     held, at = _thinned_held(found, options)
     scores = mode.scales.place(found.values[at]) @ mode.weights / mode.unit
     for item in items if mode.labelled is not None else []:
-        scores = scores + raised_by(mode, item.local[~item.y], item.log_odds[~item.y], None) / len(items)
+        assert mode.labelled is not None
+        odds = item.odds(mode.labelled.source)
+        scores = scores + raised_by(mode, item.local[~item.y], odds[~item.y], None) / len(items)
     return LeftOutScores(scores, rows.normal_domains[held])
 
 
@@ -221,13 +224,13 @@ def _judged_likeness(
     return judged
 
 
-def _normal_evidence(left_out: list[LeftOut]) -> tuple[float, float, float]:
+def _normal_evidence(left_out: list[LeftOut], source: str) -> tuple[float, float, float]:
     """Return centre and spread of the held-back normals' log-odds, and what 99 % of them do not exceed."""
     told = [item for item in left_out if item.local.any() or item.log_odds.any()]
     if not told:
         return 0.0, 1.0, 0.0
     floor = max(local_floor(item.local[~item.y]) for item in told)
-    return *log_odds_location(np.concatenate([item.log_odds[~item.y] for item in told])), floor
+    return *log_odds_location(np.concatenate([item.odds(source)[~item.y] for item in told])), floor
 
 
 def _blocks(rows: TrainingRows, *, residual: bool) -> Blocks | None:
@@ -260,12 +263,12 @@ def _one_left_out(
     options: Options,
 ) -> LeftOut:
     y, placed, evidence = _asked(rows, found, judged, taught, options)
-    local, log_odds = np.zeros(len(y)), np.zeros(len(y))
+    local, log_odds, boosted = np.zeros((3, len(y)))
     if evidence is not None:
-        local, log_odds = evidence.local, evidence.log_odds()
+        local, log_odds, boosted = evidence.local, evidence.log_odds(), evidence.boosted_odds()
     held, _at = _thinned_held(found, options)
     domains = np.concatenate([rows.normal_domains[held], rows.anomaly_domains[judged]])
-    return LeftOut(kind, y, placed, local, log_odds, domains)
+    return LeftOut(kind, y, placed, local, log_odds, domains, boosted)
 
 
 def _asked(
@@ -323,7 +326,7 @@ def _learn_in_round(
         n_trees=min(_ROUND_TREES, options.n_trees),
         seed=options.seed,
         n_jobs=options.n_jobs,
-        boosted=not rows.by_domain,
+        boosted=True,
     )
 
 
@@ -365,6 +368,8 @@ def _learn(
     rounds: list[Round],
     placed_normals: NDArray[np.float64],
     options: Options,
+    *,
+    boosted: bool,
 ) -> LabelledRows:
     """Grow the trees of the final fit; every row has cues from a fit that did not see its domain."""
     placed = np.empty((len(rows.anomalies), placed_normals.shape[1]))
@@ -390,5 +395,5 @@ def _learn(
         n_trees=options.n_trees,
         seed=options.seed,
         n_jobs=options.n_jobs,
-        boosted=not rows.by_domain,
+        boosted=boosted,
     )

@@ -40,6 +40,16 @@ def test_ranks_count_ties_half():
     np.testing.assert_allclose(ranks(np.array([[-1.0], [1.0], [5.0]]), knots)[:, 0], [0.0, 0.5, 1.0])
 
 
+def test_ranks_are_those_of_searching_both_sides():
+    random = np.random.default_rng(6)
+    knots, V = (
+        rank_knots(random.integers(0, 9, size=(60, 4)) * 1.0),
+        random.integers(-1, 11, size=(80, 4)) * 1.0,
+    )
+    sides = [np.searchsorted(knots[2], V[:, 2], side=side) for side in ("left", "right")]
+    np.testing.assert_array_equal(ranks(V, knots)[:, 2], np.sum(sides, axis=0) / (2 * knots.shape[1]))
+
+
 def test_without_knots_all_ranks_are_one_half():
     assert ranks(np.ones((2, 3)), np.zeros((3, 0))).tolist() == [[0.5] * 3] * 2
 
@@ -147,6 +157,21 @@ def test_cues_change_only_where_others_are_clearly_better():
     assert choose_cues([], residual=True) == "residual"
 
 
+def test_cues_that_cost_a_kind_are_not_chosen_whatever_another_gains():
+    fine = left_out("a", helped=True)
+    placed = fine.placed.copy()
+    placed[:, CUES.index("covariance")] = np.random.default_rng(5).normal(size=400) * 20
+    gaining = LeftOut("a", fine.y, placed, fine.local, fine.log_odds)
+    losing = placed.copy()
+    losing[:, [CUES.index("neighbours"), CUES.index("local")]] *= -0.1
+    losing[:, CUES.index("covariance")] = np.where(fine.y, 90.0, 0.0)
+    assert choose_cues([gaining, gaining], residual=False) in ("near", "neighbours")
+    assert (
+        choose_cues([gaining, LeftOut("b", fine.y, losing, fine.local, fine.log_odds)], residual=False)
+        == "all"
+    )
+
+
 def test_growing_trees_warns_of_nothing_in_a_process_without_warning_filters():
     random = np.random.default_rng(0)
     X, y = random.normal(size=(40, 3)), np.repeat([0, 1], 20)
@@ -154,3 +179,14 @@ def test_growing_trees_warns_of_nothing_in_a_process_without_warning_filters():
         warnings.resetwarnings()
         grow_forest(X, y, np.ones(40), n_trees=2, max_features=0.5, seed=0, n_jobs=1)
     assert caught == []
+
+
+def test_boosted_trees_are_asked_where_they_serve_kinds_left_out_better():
+    weights = weights_of({"neighbours": 1.0})
+    plain = left_out("a", helped=False)
+    better = left_out("a", helped=True, seed=1)
+    item = LeftOut("a", plain.y, plain.placed, plain.local * 0, plain.log_odds, boosted=better.log_odds)
+    chosen = choose_strengths([item], weights, wide_allowed=True)
+    assert chosen.source == "boosted"
+    assert chosen.wide > 0
+    assert choose_strengths([plain], weights, wide_allowed=True).source == "randomised"
