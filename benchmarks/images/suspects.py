@@ -27,7 +27,7 @@ from unseen.detectors.images.odd_pictures import odd_pictures
 
 
 def measure(folder: Path, noise: float, options: argparse.Namespace) -> list[list[float]]:
-    """Return number of contaminants, precision at it, number believed, their precision and recall, by seed."""
+    """Return by seed: contaminants, precision at that number, believed, their precision and recall."""
     found = []
     for seed in options.seeds:
         drawn = argparse.Namespace(**{**vars(options), "noise": noise})
