@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from unseen.nn.backbones.frozen import FrozenBackbone, normalised
 from unseen.nn.patches.maps import to_pixels, top_count
-from unseen.nn.patches.staged_search import CLOSE_PROBES, ROUGH_PROBES
+from unseen.nn.patches.staged_search import CLOSE_PROBES
 from unseen.pixels import resize_image
 
 _BITS = 22
@@ -119,17 +119,19 @@ class StagedBank(nn.Module):
     short: Tensor
     short_centres: Tensor
     cell_of: Tensor
+    near: Tensor
+    near_cell_of: Tensor
 
     def __init__(self, memory: dict[str, NDArray[np.float32]]) -> None:
         super().__init__()
         self.staged = "centres" in memory
-        for name in ("bank", "lengths", "centres", "projection", "short"):
+        for name in ("bank", "lengths", "centres", "projection", "short", "near"):
             if name in memory:
                 self.register_buffer(name, torch.from_numpy(memory[name]))
         if self.staged:
-            sizes = torch.from_numpy(np.diff(memory["starts"]))
-            self.register_buffer("cell_of", torch.arange(len(sizes)).repeat_interleave(sizes))
+            self.register_buffer("cell_of", _cell_of(memory["starts"]))
         if "short" in memory:
+            self.register_buffer("near_cell_of", _cell_of(memory["near_starts"]))
             self.register_buffer("short_centres", self.centres @ self.projection)
 
     def exactly(self, patches: Tensor) -> Tensor:
@@ -138,18 +140,26 @@ class StagedBank(nn.Module):
 
     def roughly(self, patches: Tensor) -> Tensor:
         """Return the places of near patches, (n, n_patches, channels) -> (n, n_patches)."""
-        return self._probed(patches @ self.projection, self.short, self.short_centres, ROUGH_PROBES)
+        short = patches @ self.projection
+        return self.near[_probed(short, self.short, self.short_centres, self.near_cell_of, 1)]
 
     def closely(self, patches: Tensor) -> Tensor:
         """Return the places of the nearest patches, (n, n_patches, channels) -> (n, n_patches)."""
-        return self._probed(patches, self.bank, self.centres, CLOSE_PROBES)
+        return _probed(patches, self.bank, self.centres, self.cell_of, CLOSE_PROBES)
 
-    def _probed(self, patches: Tensor, bank: Tensor, centres: Tensor, probes: int) -> Tensor:
-        products = patches @ centres.T
-        cells = products.topk(min(probes, len(centres)), dim=2).indices
-        open_cells = torch.zeros_like(products).scatter(2, cells, 1.0)
-        allowed = open_cells[:, :, self.cell_of] > 0
-        return torch.where(allowed, patches @ bank.T, torch.full((), -1e30)).argmax(dim=2)
+
+def _cell_of(starts: NDArray[np.float32]) -> Tensor:
+    sizes = torch.from_numpy(np.diff(starts))
+    return torch.arange(len(sizes)).repeat_interleave(sizes)
+
+
+def _probed(patches: Tensor, bank: Tensor, centres: Tensor, cell_of: Tensor, probes: int) -> Tensor:
+    """The rows of the bank with the largest products, among those of the nearest cells."""
+    products = patches @ centres.T
+    cells = products.topk(min(probes, len(centres)), dim=2).indices
+    open_cells = torch.zeros_like(products).scatter(2, cells, 1.0)
+    allowed = open_cells[:, :, cell_of] > 0
+    return torch.where(allowed, patches @ bank.T, torch.full((), -1e30)).argmax(dim=2)
 
 
 class NearestPatchScores(nn.Module):

@@ -9,8 +9,9 @@ patch with features :math:`z` and the bank :math:`Z^n` of all patches of the ref
 and a picture's score is the mean of its highest 1 % of patches. No training.
 
 The search has two stages by default. The bank is divided in cells (k-means of directions). For the maps, a
-patch is compared with the mean direction of its nearest cell (cosine) or with a patch of its two nearest
-cells, the nearest along the bank's first principal directions (length of the residual). The patches that come
+patch is compared with the mean direction of its nearest cell (cosine) or with a patch of its nearest cell or
+of those that lie second nearest to that cell, the nearest along the bank's first principal directions (length
+of the residual). The patches that come
 out highest are then compared with all patches of their eight nearest cells, and the picture's score is
 theirs.
 """
@@ -46,7 +47,7 @@ THINNINGS = ("random", "coreset")
 SEARCHES = ("two-stage", "exact")
 
 _SMALL_BANK = 1024
-_CELLS = {"cosine": 1.2, "residual-norm": 0.9}
+_CELLS = {"cosine": 1.2, "residual-norm": 1.06}
 """Cells over the root of the number of patches."""
 
 LEAST_CANDIDATES = {"cosine": 48, "residual-norm": 40}
@@ -112,8 +113,8 @@ class NearestNeighbourPatches(BaseImageDetector):
     memory_ : dict
         ``bank``: float32 (n_patches, channels), rows of length 1; ``lengths``: what they were, (n_patches,).
         For the search in two stages the rows lie cell after cell, with ``centres``: (n_cells, channels) and
-        ``starts``: int64 (n_cells + 1,); for the length of the residual also ``projection``: (channels, at
-        most 64) and ``short``: the bank in these directions.
+        ``starts``: int64 (n_cells + 1,); for the length of the residual also the further parts that
+        :func:`unseen.nn.patches.staged_search.in_cells` adds.
     """
 
     uses_labels: ClassVar[bool] = False

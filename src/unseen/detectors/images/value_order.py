@@ -62,7 +62,7 @@ QUERIES = ("real", "synthetic")
 SEARCHES = ("two-stage", "exact")
 
 _SMALL_BANK = 1024
-_CELLS = 0.9
+_CELLS = 1.06
 """Cells over the root of the number of patches."""
 
 _MOST_DIRECTIONS = 64

@@ -97,21 +97,20 @@ def nearest_in_cells(
     n_queries, probes = cells.shape
     order = _sorted_places(cells.flatten(), len(centres))
     grouped = queries.index_select(0, order // probes)
-    values, places = grouped.new_empty(len(order)), torch.empty_like(order)
-    limits, counts = starts.tolist(), torch.bincount(cells.flatten(), minlength=len(centres)).tolist()
-    first = 0
-    for cell, count in enumerate(counts):
-        if count:
-            rows = slice(first, first + count)
-            products = grouped[rows] @ bank[limits[cell] : limits[cell + 1]].T
+    counts = torch.bincount(cells.flatten(), minlength=len(centres)).tolist()
+    values, places = [], []
+    parts = torch.split(bank, starts.diff().tolist())
+    for block, part, first in zip(torch.split(grouped, counts), parts, starts[:-1].tolist(), strict=True):
+        if len(block):
+            products = block @ part.T
             columns = _argmax(products)
-            values[rows] = products.gather(1, columns[:, None])[:, 0]
-            places[rows] = columns + limits[cell]
-            first += count
+            places.append(columns + first)
+            if probes > 1:
+                values.append(products.gather(1, columns[:, None])[:, 0])
+    found = torch.empty_like(order).scatter_(0, order, torch.cat(places)).view(n_queries, probes)
     if probes == 1:
-        return torch.empty_like(places).scatter_(0, order, places)
-    of_probes = torch.empty_like(values).scatter_(0, order, values).view(n_queries, probes)
-    found = torch.empty_like(places).scatter_(0, order, places).view(n_queries, probes)
+        return found[:, 0]
+    of_probes = grouped.new_empty(len(order)).scatter_(0, order, torch.cat(values)).view(n_queries, probes)
     return found.gather(1, _argmax(of_probes)[:, None])[:, 0]
 
 

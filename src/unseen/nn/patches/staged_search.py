@@ -1,7 +1,8 @@
 """Nearest patches in two stages: all patches of a picture roughly, those that its score depends on closely.
 
-The bank lies in cells of alike directions (:mod:`unseen.nn.patches.cells`). Roughly: in the two nearest
-cells, along the bank's first principal directions. Closely: in more cells, by all channels.
+The bank lies in cells of alike directions (:mod:`unseen.nn.patches.cells`). Roughly: in the nearest
+cell, along the bank's first principal directions, where every patch of the bank also lies in the cell that is
+second nearest to it. Closely: in more cells, by all channels.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unseen.nn.patches.cells import divide, nearest_in_cells
+from unseen.nn.patches.cells import Cells, divide, nearest_cells, nearest_in_cells
 
 SHORT_CHANNELS = 64
 """Principal directions at most that patches are compared by roughly."""
 
-ROUGH_PROBES = 2
 CLOSE_PROBES = 8
-"""Cells that are looked through."""
+"""Cells that are looked through closely."""
 
 _BLOCK_ROWS = 1024
 
@@ -41,8 +41,10 @@ def in_cells(patches: Tensor, n_cells: int, *, short: bool, seed: int) -> dict[s
     dict of str to tensor
         Cell after cell, ``bank``: (n_patches, channels), of length 1, and ``lengths``: (n_patches,);
         ``centres``: (n_cells, channels), mean directions; ``starts``: int64 (n_cells + 1,), where cells
-        begin. With ``short``, ``projection``: (channels, n_short), principal directions, and ``short``:
-        (n_patches, n_short), the bank along them.
+        begin. With ``short``, ``projection``: (channels, n_short), principal directions; ``near``: int64
+        (n_near,), rows of the bank, each in its cell and in the second nearest, cell after cell;
+        ``near_starts``: int64 (n_cells + 1,), where cells begin in it; and ``short``: (n_near, n_short),
+        these rows along the directions.
     """
     bank = F.normalize(patches, dim=1)
     cells = divide(bank, n_cells, generator=torch.Generator().manual_seed(seed))
@@ -51,8 +53,38 @@ def in_cells(patches: Tensor, n_cells: int, *, short: bool, seed: int) -> dict[s
     found |= {"centres": cells.centres, "starts": cells.starts}
     if short:
         projection = principal_directions(bank, SHORT_CHANNELS)
-        found |= {"projection": projection, "short": bank @ projection}
+        near, near_starts = with_neighbours(bank, cells)
+        found |= {"projection": projection, "near": near, "near_starts": near_starts}
+        found["short"] = (bank @ projection)[near]
     return found
+
+
+def with_neighbours(bank: Tensor, cells: Cells) -> tuple[Tensor, Tensor]:
+    """Return the rows of each cell together with those that it is the second nearest cell of.
+
+    Parameters
+    ----------
+    bank : float tensor of shape (n_bank, channels)
+        Rows of length 1, cell after cell.
+    cells : Cells
+        Of the bank.
+
+    Returns
+    -------
+    rows : int64 tensor of shape (n_near,)
+        Cell after cell, rising within each. Each row of the bank twice; once, if there is one cell.
+    starts : int64 tensor of shape (n_cells + 1,)
+        Where each cell begins in it, and its length.
+    """
+    n_cells = len(cells.centres)
+    if n_cells == 1:
+        return torch.arange(len(bank)), cells.starts
+    own = torch.arange(n_cells).repeat_interleave(cells.starts.diff())
+    nearest = nearest_cells(bank, cells.centres, 2)
+    other = torch.where(nearest[:, 0] == own, nearest[:, 1], nearest[:, 0])
+    homes = torch.stack([own, other], dim=1).flatten()
+    counts = torch.bincount(homes, minlength=n_cells)
+    return homes.argsort(stable=True) // 2, F.pad(counts.cumsum(0), (1, 0))
 
 
 def principal_directions(rows: Tensor, count: int) -> Tensor:
@@ -92,7 +124,7 @@ def nearest_roughly(queries: Tensor, memory: dict[str, Tensor]) -> Tensor:
     projection = memory["projection"]
     short = torch.cat([block @ projection for block in torch.split(queries, _BLOCK_ROWS)])
     centres = memory["centres"] @ projection
-    return nearest_in_cells(short, memory["short"], centres, memory["starts"], probes=ROUGH_PROBES)
+    return memory["near"][nearest_in_cells(short, memory["short"], centres, memory["near_starts"])]
 
 
 def nearest_closely(queries: Tensor, memory: dict[str, Tensor]) -> Tensor:
@@ -162,12 +194,25 @@ def check_cells(memory: dict[str, Tensor], *, short: bool) -> None:
         raise ValueError("the bank is divided by half")
     if "starts" not in memory:
         return
-    starts = memory["starts"]
-    ends = (int(starts[0]), int(starts[-1])) if len(starts) > 1 else (-1, -1)
-    whole = ends == (0, len(bank)) and bool((starts[1:] > starts[:-1]).all())
-    if starts.dtype != torch.int64 or len(starts) != len(memory["centres"]) + 1 or not whole:
+    n_cells = len(memory["centres"])
+    if not _adds_up(memory["starts"], n_cells, len(bank)):
         raise ValueError("the cells of the bank do not add up")
-    width = min(SHORT_CHANNELS, bank.shape[1])
-    expected = ((len(bank), width), (bank.shape[1], width))
-    if short and (tuple(memory["short"].shape), tuple(memory["projection"].shape)) != expected:
+    if not short:
+        return
+    if not memory.keys() >= {"near", "near_starts", "short", "projection"}:
+        raise ValueError("the bank is divided without what it is searched roughly by")
+    near, width = memory["near"], min(SHORT_CHANNELS, bank.shape[1])
+    inside = near.dtype == torch.int64 and bool(((near >= 0) & (near < len(bank))).all())
+    if not inside or not _adds_up(memory["near_starts"], n_cells, len(near)):
+        raise ValueError("the neighbours of the cells do not add up")
+    expected = ((len(near), width), (bank.shape[1], width))
+    if (tuple(memory["short"].shape), tuple(memory["projection"].shape)) != expected:
         raise ValueError("the bank and its projection differ")
+
+
+def _adds_up(starts: Tensor, n_cells: int, n_rows: int) -> bool:
+    """Whether cells begin one after the other, none is empty, and they end with the rows."""
+    if starts.dtype != torch.int64 or len(starts) != n_cells + 1 or n_cells < 1:
+        return False
+    whole = (int(starts[0]), int(starts[-1])) == (0, n_rows)
+    return whole and bool((starts[1:] > starts[:-1]).all())

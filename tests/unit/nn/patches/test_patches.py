@@ -27,6 +27,7 @@ from unseen.nn.patches.staged_search import (
     nearest_closely,
     nearest_roughly,
     principal_directions,
+    with_neighbours,
 )
 
 
@@ -94,8 +95,8 @@ def test_the_rough_search_is_near_the_close_one_and_that_near_the_exact_one():
     patches = points(3000, 90) * torch.linspace(3, 0.1, 90)
     queries = patches[::10] + 0.3 * points(300, 90, seed=1)
     memory = in_cells(patches, 50, short=True, seed=0)
-    assert memory["short"].shape == (3000, 64)
-    torch.testing.assert_close(memory["short"], memory["bank"] @ memory["projection"])
+    assert memory["short"].shape == (6000, 64)
+    torch.testing.assert_close(memory["short"], memory["bank"][memory["near"]] @ memory["projection"])
     restored = memory["bank"] * memory["lengths"][:, None]
     torch.testing.assert_close(restored.sum(dim=0), patches.sum(dim=0), atol=1e-2, rtol=1e-4)
     exact = nearest_by_cosine(queries, memory["bank"])
@@ -106,6 +107,19 @@ def test_the_rough_search_is_near_the_close_one_and_that_near_the_exact_one():
         assert (found <= exact.values + 1e-5).all()
         assert (found > exact.values - 1e-5).float().mean() > least
     assert "short" not in in_cells(patches, 50, short=False, seed=0)
+
+
+def test_cells_are_searched_with_the_patches_that_lie_second_nearest_to_them():
+    bank = torch.nn.functional.normalize(points(60, 4), dim=1)
+    cells = divide(bank, 5, generator=torch.Generator().manual_seed(0))
+    ordered = bank[cells.order]
+    rows, starts = with_neighbours(ordered, cells)
+    nearest = (ordered @ cells.centres.T).argsort(dim=1, descending=True)[:, :2]
+    for cell in range(5):
+        expected = [row for row in range(60) if cell in nearest[row].tolist()]
+        assert rows[starts[cell] : starts[cell + 1]].tolist() == expected
+    alone = divide(bank, 1, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(with_neighbours(bank, alone)[0], torch.arange(60))
 
 
 def test_the_highest_patches_come_with_their_features():
@@ -127,7 +141,10 @@ def test_a_bank_that_does_not_fit_together_is_refused():
         "lengths differ": {"lengths": memory["lengths"][1:]},
         "by half": {"starts": None},
         "add up": {"starts": memory["starts"] + 1},
-        "projection": {"short": memory["short"][:, 1:]},
+        "projection differ": {"short": memory["short"][:, 1:]},
+        "neighbours of the cells": {"near": memory["near"] + 1},
+        "searched roughly": {"near": None},
+        "the neighbours": {"near_starts": memory["near_starts"][1:]},
     }
     for message, change in wrong.items():
         changed = {k: v for k, v in (memory | change).items() if v is not None}
