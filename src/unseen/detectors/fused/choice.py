@@ -138,8 +138,8 @@ def choose_strengths(rounds: list[LeftOut], weights: NDArray[np.float64], *, wid
 
     A strength is refused if a kind left out loses more than ``TOLERANCE`` by it. Of the others the largest
     local strength is taken: what it does to kinds left out is little, and known kinds gain by it. The wide
-    strength is the largest up to ``USUAL_WIDE_STRENGTH`` that costs no kind half the tolerance; another one of
-    randomised trees is taken if it gains more than the tolerance in the mean, and boosted trees are asked
+    strength is the largest up to ``USUAL_WIDE_STRENGTH`` that costs no kind half the tolerance; another one
+    of randomised trees is taken if it gains more than the tolerance in the mean, and boosted trees are asked
     instead if kinds left out gain more than the tolerance by that, in the mean.
 
     Parameters
