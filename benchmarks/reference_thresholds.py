@@ -31,7 +31,7 @@ from unseen_detector import prepared, read
 
 PAGE = "decisions/0006-labels-that-never-hurt.md"
 DATA = {"nsl-kdd": "nsl_kdd", "cic-ids2017": "cic_ids2017"}
-COUNTS, MOST_FITTED, MOST_JUDGED, RATE = (32, 128, 1000), 3_500, 1_500, 0.01
+COUNTS, FITTED, MOST_JUDGED, RATE = (32, 128, 1000), 0.7, 1_500, 0.01
 Rule = Callable[[Calibration, np.ndarray], float]
 
 
@@ -73,13 +73,14 @@ def places(name: str, options: argparse.Namespace) -> Iterator[tuple[int, dict[s
         part, draw = regions(X, seed), np.random.default_rng(seed)
         for region in range(N_DRIFTED):
             place = draw.permutation(np.flatnonzero(part == region))
-            rest = draw.permutation(np.flatnonzero(part != region))
+            rest = X[draw.permutation(np.flatnonzero(part != region))]
+            fitted, fresh = np.split(rest, [int(FITTED * len(rest))])
             detector = UnseenDetector(labels="ignore", calibration_fraction=0, n_jobs=1, seed=seed)
-            detector.fit(X[rest[:MOST_FITTED]])
+            detector.fit(fitted)
             for count in COUNTS:
                 judged = X[place[count : count + MOST_JUDGED]]
                 adapted = detector.adapt(X[place[:count]])
-                scores = adapted.decision_function(np.concatenate([X[rest[MOST_FITTED:]], judged]))
+                scores = adapted.decision_function(np.concatenate([fresh, judged]))
                 normals, theirs = scores[: -len(judged)], scores[-len(judged) :]
                 before = Calibration.from_scores(
                     normals, np.zeros(len(normals), dtype=np.int8), false_alarm_rate=RATE

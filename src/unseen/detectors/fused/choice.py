@@ -30,7 +30,8 @@ RESIDUAL_WEIGHTS: dict[str, dict[str, float]] = {
 CLEARLY_BETTER = 0.02
 TOLERANCE = 0.005
 LOCAL_STRENGTHS = (0.0, 0.5, 1.0, 2.0)
-WIDE_STRENGTHS = (0.0, 0.025, 0.05, 0.075, 0.1)
+WIDE_STRENGTHS = (0.0, 0.05, 0.1, 0.25)
+USUAL_WIDE_STRENGTH = 0.1
 SOURCES = ("randomised", "boosted")
 UNTESTED_STRENGTH = 1.0
 LEAST_ROWS = 3
@@ -137,8 +138,9 @@ def choose_strengths(rounds: list[LeftOut], weights: NDArray[np.float64], *, wid
 
     A strength is refused if a kind left out loses more than ``TOLERANCE`` by it. Of the others the largest
     local strength is taken: what it does to kinds left out is little, and known kinds gain by it. The wide
-    strength is the largest that costs no kind half the tolerance; of the two sorts of trees, boosted ones are
-    asked where kinds left out are caught better by them, in the mean.
+    strength is the largest up to ``USUAL_WIDE_STRENGTH`` that costs no kind half the tolerance; another one
+    of randomised trees is taken if it gains more than the tolerance in the mean, and boosted trees are asked
+    instead if kinds left out gain more than the tolerance by that, in the mean.
 
     Parameters
     ----------
@@ -174,15 +176,23 @@ def _choose_wide(
     judged: list[LeftOut], weights: NDArray[np.float64], base: NDArray[np.float64]
 ) -> tuple[float, str]:
     """Return the wide strength, and whose log-odds it takes."""
-    best, best_mean = (0.0, SOURCES[0]), float(base.mean())
-    for source in SOURCES:
-        if any(len(item.odds(source)) != len(item.y) for item in judged):
-            continue
-        tried = {w: _by_kind(judged, weights, 0.0, w, source) for w in WIDE_STRENGTHS}
-        wide = max(w for w, found in tried.items() if np.all(found >= base - TOLERANCE / 2))
-        if source == SOURCES[0] or tried[wide].mean() > best_mean:
-            best, best_mean = (wide, source), float(tried[wide].mean())
-    return best
+    tried = {w: _by_kind(judged, weights, 0.0, w) for w in WIDE_STRENGTHS}
+    wide, source = _largest_harmless(tried, base), SOURCES[0]
+    fit = [w for w, found in tried.items() if np.all(found >= base - TOLERANCE)]
+    gaining = max(fit, key=lambda w: float(tried[w].mean()))
+    wide = gaining if tried[gaining].mean() > tried[wide].mean() + TOLERANCE else wide
+    if all(len(item.boosted) == len(item.y) for item in judged):
+        asked = {w: _by_kind(judged, weights, 0.0, w, SOURCES[1]) for w in WIDE_STRENGTHS}
+        other = _largest_harmless(asked, base)
+        if asked[other].mean() > tried[wide].mean() + TOLERANCE:
+            wide, source = other, SOURCES[1]
+    return wide, source
+
+
+def _largest_harmless(tried: Mapping[float, NDArray[np.float64]], base: NDArray[np.float64]) -> float:
+    """Return the largest usual strength that costs no kind half the tolerance."""
+    usual = [w for w in tried if w <= USUAL_WIDE_STRENGTH]
+    return max(w for w in usual if np.all(tried[w] >= base - TOLERANCE / 2))
 
 
 def local_floor(local: NDArray[np.float64]) -> float:
