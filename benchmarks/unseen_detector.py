@@ -257,7 +257,7 @@ def main() -> None:
     print(text)
     if options.write:
         suffix = f"-{options.references}" if options.references else ""
-        shots = f"-{options.shots}-shots" if "nsl" in options.dataset and options.shots != 10 else ""
+        shots = f"-{options.shots}-shots" if "mit" not in options.dataset and options.shots != 10 else ""
         named = "-one-name" if options.one_name else ""
         write_block(PAGE, f"{options.dataset}{named}{shots}{suffix}", text)
 
