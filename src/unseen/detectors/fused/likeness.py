@@ -222,7 +222,10 @@ def _chosen(asked: Sequence[JudgedLikeness], found: dict[str, NDArray[np.float64
         return won if won > max(TOLERANCE, CLEAR_SHARE * missed) else 0.0
 
     def harmless(name: str) -> bool:
-        excess = [found["off"][i] - found[name][i] - allowed_loss(found["off"][i]) for i in kinds]
+        allowed = np.full(len(asked), TOLERANCE)
+        if name == "careful":
+            allowed = np.array([allowed_loss(value) for value in found["off"]])
+        excess = [found["off"][i] - found[name][i] - allowed[i] for i in kinds]
         keys = [(asked[i].kind, asked[i].drifted) for i in kinds]
         each = [[e for e, own in zip(excess, keys, strict=True) if own == key] for key in set(keys)]
         return all(float(np.mean(values)) <= 0 for values in each)
@@ -237,7 +240,9 @@ def _chosen(asked: Sequence[JudgedLikeness], found: dict[str, NDArray[np.float64
 
 
 def allowed_loss(novelty: float) -> float:
-    """Return how much AUROC a kind left out may lose: .005, or a twentieth of what novelty misses.
+    """Return how much AUROC a kind may lose by the careful rule: .005, or a twentieth of what novelty misses.
+
+    By the bold rule no kind may lose more than .005.
 
     Parameters
     ----------

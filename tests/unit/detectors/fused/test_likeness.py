@@ -103,6 +103,17 @@ def test_kinds_that_would_lose_under_drift_keep_labels_careful():
     assert rule.level > 4.0
 
 
+def test_one_kind_that_bold_labels_cost_keeps_them_careful_whatever_others_gain():
+    """Where normals have drifted it loses more than .005, if less than a twentieth of what is missed."""
+    others = rounds(kinds=4.0, parts=6.0)
+    bold = choose_likeness(others, ONE_CUE)
+    assert bold.name == "bold"
+    third = [judged("kind", "ccc", drifted=d, novelty=1.0, likeness=0.6) for d in (False, True)]
+    off, on = (area(third[1], ONE_CUE, Level(bold.level, {}, strength)) for strength in (0.0, STRENGTH))
+    assert 0.005 < off - on < allowed_loss(off)
+    assert choose_likeness(others + third, ONE_CUE).name == "careful"
+
+
 def test_one_kind_is_judged_by_its_own_rows_and_guarded_by_its_groups():
     assert choose_likeness(rounds(kinds=1.0, parts=6.0, sort="group"), ONE_CUE).name == "bold"
     assert choose_likeness(rounds(kinds=-2.0, parts=6.0, sort="group"), ONE_CUE).name == "careful"
