@@ -115,10 +115,22 @@ def test_parts_at_any_angle_are_compared_with_turned_neighbours(striped):
     assert auroc([0] * 4 + [1] * 2, scores) == 1
 
 
-@pytest.mark.parametrize(("left", "turns"), [(0.8, 8), (0.81, 1)])
+@pytest.mark.parametrize(("left", "turns"), [(0.85, 8), (0.86, 1)])
 def test_copies_are_turned_where_that_clearly_helps(left, turns, world, monkeypatch):
     monkeypatch.setattr("unseen.detectors.images.turning.left_out_ratio", lambda V, least: left)
     assert made(epochs=1, inputs="neighbours").fit(world.X, world.y).turns_ == turns
+
+
+def test_three_groups_of_eight_are_asked_and_their_mean_decides(monkeypatch):
+    world, asked = draw(4, 30, 2), []
+
+    def ratio(V, least):
+        asked.append(len(V))
+        return (0.7, 0.9, 0.95)[len(asked) - 1]
+
+    monkeypatch.setattr("unseen.detectors.images.turning.left_out_ratio", ratio)
+    assert made(epochs=1, inputs="neighbours").fit(world.X, world.y).turns_ == 8
+    assert asked == [8, 8, 8]
 
 
 def test_parts_that_lie_alike_are_not_turned(world):
