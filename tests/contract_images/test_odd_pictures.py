@@ -7,7 +7,7 @@ import pytest
 
 from unseen.detectors.images import PaDiM, Spade
 from unseen.detectors.images.inputs import labels_of
-from unseen.detectors.images.looking import rotated
+from unseen.detectors.images.looking import Seeing, rotated
 from unseen.detectors.images.odd_pictures import OddPictures, odd_pictures
 from unseen.errors import LabelError
 from unseen.nn.patches.pictures import ArrayPictures
@@ -92,6 +92,28 @@ def test_pictures_of_one_group_do_not_vouch_for_each_other(world):
     assert set(tied.suspects.rows[:4].tolist()) == {0, 1, 2, 3}
     alone = ranked(X, np.zeros(22))
     assert tied.suspects.doubts[3] > alone.suspects.doubts[alone.suspects.rows.tolist().index(0)]
+
+
+def test_many_pictures_are_compared_in_parts(world, monkeypatch):
+    monkeypatch.setattr("unseen.detectors.images.odd_pictures.MOST_BYTES", 1)
+    monkeypatch.setattr("unseen.detectors.images.odd_pictures._FEWEST", 12)
+    held = []
+    real = Seeing.all_looks
+
+    def all_looks(self, pictures, *further):
+        held.append(len(pictures))
+        return real(self, pictures, *further)
+
+    monkeypatch.setattr(Seeing, "all_looks", all_looks)
+    X = dirtied(world)
+    found = ranked(X, np.zeros(22))
+    assert sorted(held)[:2] == [11, 11]
+    assert sorted(found.suspects.rows.tolist()) == list(range(22))
+    assert set(found.suspects.rows[:2].tolist()) == set(DIRTY)
+    assert (np.diff(found.suspects.doubts) <= 0).all()
+    for place, row in enumerate(found.suspects.rows[:2].tolist()):
+        mask = world.masks[22 + DIRTY.index(row)].reshape(8, 4, 8, 4).mean(axis=(1, 3)) > 0.9
+        assert found.maps[place][mask].mean() > 3 * np.median(found.maps[place])
 
 
 def test_a_single_normal_is_refused(world):

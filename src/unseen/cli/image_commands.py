@@ -52,16 +52,19 @@ def fit_folder(
     from unseen.persistence import save
     from unseen.pipeline import ImageModel
     from unseen.pipeline.image_folders import choose_references, read_for_learning, within_memory
+    from unseen.pipeline.suspect_pictures import check_enough_pictures
 
     unfitted = build_image_detector(detector, settings, **common)
     images = read_for_learning(folder, layout or "auto")
     say(f"read {folder}: {len(images):,} pictures to learn from (layout {images.layout})", quiet=as_json)
-    notes = []
+    notes: list[str] = []
     if references is not None:
         images = choose_references(images, references)
     else:
         images, left_out = within_memory(images, unfitted)
         notes += [left_out] if left_out else []
+    if suspects is not None:
+        check_enough_pictures(images)
     model = ImageModel.fit(images, unfitted, notes=notes)
     page = None if suspects is None else note_suspect_pictures(model, images, suspects)
     save(model, out)
@@ -99,13 +102,10 @@ def note_suspect_pictures(model: ImageModel, images: ImageSet, file: Path) -> Pa
     """
     from dataclasses import replace
 
-    from unseen.errors import LabelError
-    from unseen.pipeline.suspect_pictures import FEWEST_PICTURES, find_suspect_pictures
+    from unseen.pipeline.suspect_pictures import find_suspect_pictures
     from unseen.reports.suspects import write_suspect_page
 
     found = find_suspect_pictures(images, model.detector)
-    if found is None:
-        raise LabelError(f"--suspects needs at least {FEWEST_PICTURES} pictures taken for good.")
     found.write(file)
     model.summary = replace(model.summary, suspects=found.to_json())
     return write_suspect_page(found, file.with_suffix(".html"))

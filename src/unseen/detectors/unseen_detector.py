@@ -149,7 +149,8 @@ class UnseenDetector(BaseDetector):
             check_mode(mode, self.n_features_in_)
         for own in self.joined_.values():
             check_domain_normals(own, self.n_features_in_)
-        if any(scores.ndim != 1 or np.isnan(scores).any() for scores in self.reference_scores_.values()):
+        scored = self.reference_scores_.values()
+        if any(scores.ndim != 1 or not len(scores) or np.isnan(scores).any() for scores in scored):
             raise ValueError("the scores of the references are no list of numbers")
 
     def _check_parameters(self) -> None:

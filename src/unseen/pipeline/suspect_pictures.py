@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from unseen.data.images import ImageSet
 from unseen.detectors.images import BaseImageDetector
 from unseen.detectors.images.odd_pictures import odd_pictures
+from unseen.errors import LabelError
 from unseen.pipeline.heat_maps import MapScale
 from unseen.pipeline.score_writer import write_frame
 
@@ -101,28 +102,49 @@ class SuspectPictures:
         }
 
 
-def find_suspect_pictures(images: ImageSet, detector: BaseImageDetector) -> SuspectPictures | None:
+def check_enough_pictures(images: ImageSet) -> None:
+    """Refuse to look for suspects among too few pictures.
+
+    Parameters
+    ----------
+    images : ImageSet
+        Pictures of a fit.
+
+    Raises
+    ------
+    LabelError
+        With fewer than 20 pictures taken for normal.
+    """
+    count = int(images.labels.normal.sum())
+    if count < FEWEST_PICTURES:
+        raise LabelError(
+            f"--suspects needs at least {FEWEST_PICTURES} pictures taken for good, to compare them with each "
+            f"other; got {count}."
+        )
+
+
+def find_suspect_pictures(images: ImageSet, detector: BaseImageDetector) -> SuspectPictures:
     """Rank the pictures taken for normal by how odd they look to the others.
 
     Parameters
     ----------
     images : ImageSet
-        Pictures of a fit; their features have to fit into memory.
+        Pictures of a fit.
     detector : BaseImageDetector
         How pictures are seen: its backbone, size and strides.
 
     Returns
     -------
-    SuspectPictures or None
-        None with fewer than 20 pictures taken for normal.
+    SuspectPictures
 
     Raises
     ------
+    LabelError
+        With fewer than 20 pictures taken for normal.
     ReadError
         If a picture cannot be read.
     """
-    if int(images.labels.normal.sum()) < FEWEST_PICTURES:
-        return None
+    check_enough_pictures(images)
     found = odd_pictures(detector, images, images.labels)
     scale = MapScale.from_normals(found.maps[found.suspects.n_believed :])
     return SuspectPictures(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from unseen.evaluation.gallery import GROUPS, GalleryPicture, Group
 from unseen.pipeline.heat_maps import heat_map
 from unseen.reports import wording
 from unseen.reports.entries import Entry
+from unseen.reports.html import data_uri, jpeg
 from unseen.reports.tables import Line, cells_of
 
 EACH = 6
@@ -169,22 +169,12 @@ def _shown(part: Part, picture: GalleryPicture) -> Shown:
     kind = part.kind_names[int(part.kind_codes[place])]
     levels = np.asarray(Image.open(io.BytesIO(picture.levels)), dtype=np.float32) / np.float32(255)
     return Shown(
-        image=_uri(picture.image, "jpeg"),
-        mask=_uri(picture.mask, "png") if picture.mask else "",
-        heat=_uri(_jpeg(heat_map(levels)), "jpeg"),
+        image=data_uri(picture.image, "jpeg"),
+        mask=data_uri(picture.mask, "png") if picture.mask else "",
+        heat=data_uri(jpeg(heat_map(levels)), "jpeg"),
         name=wording.printable(picture.name, 40),
         kind=wording.printable(kind, 40),
         score=f"{part.scores[place]:.4g}",
         p_value=f"{part.p_values[place]:.2g}",
         flagged=bool(part.scores[place] > part.false_alarm_threshold),
     )
-
-
-def _jpeg(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=80)
-    return buffer.getvalue()
-
-
-def _uri(content: bytes, form: str) -> str:
-    return f"data:image/{form};base64,{base64.b64encode(content).decode('ascii')}"

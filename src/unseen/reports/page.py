@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from unseen.errors import ReadError
@@ -24,6 +23,7 @@ from unseen.reports.figures.ranking import curves_of_kinds
 from unseen.reports.figures.scores import score_histograms, stage_histograms
 from unseen.reports.figures.trend import trends
 from unseen.reports.galleries import galleries, is_of_pictures, pixel_tables
+from unseen.reports.html import environment
 
 REPORT = "report.html"
 """Name of the page, beside the results."""
@@ -98,15 +98,9 @@ def render(results: Results, parts: Path) -> str:
         **_figures(results, entries, digests),
         **_pictures(results, entries, parts),
     }
-    environment = Environment(
-        loader=PackageLoader("unseen.reports", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["printable"] = wording.printable
-    return environment.get_template("report.html.j2").render(context)
+    templates = environment()
+    templates.filters["printable"] = wording.printable
+    return templates.get_template("report.html.j2").render(context)
 
 
 def _texts(results: Results, entries: Sequence[Entry], drift: Sequence[tables.DriftLine]) -> dict[str, Any]:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image
 
 from unseen.pipeline.heat_maps import fitted_size, overlay, resize_levels
 from unseen.pipeline.staging import staged
 from unseen.pipeline.suspect_pictures import SuspectPictures, suspect_pictures_sentence
-from unseen.pixels import Pixels, resize_image
+from unseen.pixels import resize_image
 from unseen.reports import wording
+from unseen.reports.html import data_uri, environment, jpeg
 
 FEWEST_SHOWN = 24
 MOST_SHOWN = 120
@@ -53,19 +48,16 @@ def write_suspect_page(suspects: SuspectPictures, out: Path) -> Path:
         ``out``.
     """
     count = min(len(suspects.images), MOST_SHOWN, max(FEWEST_SHOWN, suspects.n_believed))
-    environment = Environment(
-        loader=PackageLoader("unseen.reports", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    html = environment.get_template("suspects.html.j2").render(
-        sentence=suspect_pictures_sentence(suspects.to_json()),
-        cards=[_card(suspects, place) for place in range(count)],
-        n_checked=len(suspects.images),
-        n_believed=suspects.n_believed,
-        several=len(set(suspects.images.labels.domains.tolist())) > 1,
+    html = (
+        environment()
+        .get_template("suspects.html.j2")
+        .render(
+            sentence=suspect_pictures_sentence(suspects.to_json()),
+            cards=[_card(suspects, place) for place in range(count)],
+            n_checked=len(suspects.images),
+            n_believed=suspects.n_believed,
+            several=len(set(suspects.images.labels.domains.tolist())) > 1,
+        )
     )
     with staged(out) as temporary:
         temporary.write_text(html, encoding="utf-8")
@@ -76,19 +68,14 @@ def _card(suspects: SuspectPictures, place: int) -> SuspectCard:
     picture = suspects.images[place]
     size = fitted_size(picture.shape[0], picture.shape[1], _LONGEST_SIDE)
     small = resize_image(picture, size)
+    shown = overlay(small, resize_levels(suspects.levels[place], size))
     path = suspects.images.path(place)
     return SuspectCard(
-        image=_uri(small),
-        overlay=_uri(overlay(small, resize_levels(suspects.levels[place], size))),
+        image=data_uri(jpeg(small), "jpeg"),
+        overlay=data_uri(jpeg(shown), "jpeg"),
         rank=place + 1,
         name=wording.printable(f"{path.parent.name}/{path.name}", 60),
         category=wording.printable(str(suspects.images.labels.domains[place]), 40),
         score=f"{suspects.scores[place]:.1f}",
         believed=place < suspects.n_believed,
     )
-
-
-def _uri(pixels: Pixels) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "JPEG", quality=82)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

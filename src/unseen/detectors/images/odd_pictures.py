@@ -13,13 +13,18 @@ from unseen.detectors.images.looking import Look, Seeing
 from unseen.detectors.images.starting import Start, doubts_of, left_out
 from unseen.detectors.images.turning import turned_looks, turns_of
 from unseen.errors import LabelError
+from unseen.nn.patches.normal_folds import drawn_folds
 from unseen.nn.patches.pictures import SomePictures
 from unseen.pixels import Pixels
+from unseen.scoring.holding_back import group_codes
 from unseen.scoring.suspects import Suspects, fence_of
 from unseen.types import BoolArray, Labels
 
 _TOP_SHARE = 0.01
 _BANK = 150_000
+_FEWEST = 32
+MOST_BYTES = 1_200_000_000
+"""Features that are held at once."""
 
 
 class OddPictures(NamedTuple):
@@ -42,7 +47,6 @@ class _Measure:
     """What the measures read of a detector."""
 
     seed: int
-    turns_: int = 1
     rotations: str = "auto"
     calibration_fraction: float = 0.0
     synthetic: int = 0
@@ -58,6 +62,9 @@ def odd_pictures(detector: BaseImageDetector, pictures: Any, labels: Labels) -> 
     A picture that is odd on the whole beyond chance counts by that, if it is more
     (:func:`unseen.scoring.oddness.doubts_by`). Believed to be anomalies are those beyond chance and beyond
     the fence of the quartiles: of a few dozen pictures alone, either is exceeded too easily.
+
+    More normals than ``MOST_BYTES`` hold the features of are divided at random, groups whole, and compared
+    within each part.
 
     Parameters
     ----------
@@ -80,20 +87,49 @@ def odd_pictures(detector: BaseImageDetector, pictures: Any, labels: Labels) -> 
     rows = np.flatnonzero(labels.normal)
     if len(rows) < 2:
         raise LabelError(f"odd pictures: at least two normals are compared with each other, got {len(rows)}.")
-    some, known = SomePictures(pictures, rows), labels.take(labels.normal)
-    seeing = _seeing_of(detector)
-    measure = _Measure(detector.seed)
-    turns = turns_of(measure, seeing, some, known)
+    measure, seeing = _Measure(detector.seed), _seeing_of(detector)
+    turns = turns_of(measure, seeing, SomePictures(pictures, rows), labels.take(labels.normal))
+    part = _parts(seeing, pictures, rows, labels, turns, detector.seed)
+    some = [rows[part == number] for number in np.unique(part)]
+    found = [_compared(measure, seeing, SomePictures(pictures, own), labels.take(own), turns) for own in some]
+    doubts = np.concatenate([one.doubts for one in found])
+    limit = max([fence_of(doubts), *(one.limit for one in found)])
+    ranked = Suspects.of(np.arange(len(rows)), doubts, limit=limit)
+    lengths = np.concatenate([one.lengths for one in found])
+    places = np.concatenate(some)[ranked.rows]
+    return OddPictures(Suspects(places, ranked.doubts, ranked.n_believed), lengths[ranked.rows])
+
+
+class _Compared(NamedTuple):
+    """Doubts of pictures and what is beyond chance, and distances of their places."""
+
+    doubts: NDArray[np.float64]
+    limit: float
+    lengths: NDArray[np.float32]
+
+
+def _compared(
+    measure: _Measure, seeing: Seeing, pictures: SomePictures, labels: Labels, turns: int
+) -> _Compared:
+    """Compare normals with each other."""
 
     def further(images: Pixels, _: BoolArray) -> list[Look]:
         return turned_looks(images, turns)
 
-    V = seeing.all_looks(some, further, known.normal, None)
+    V = seeing.all_looks(pictures, further, labels.normal, None)
     kind = "local" if turns == 1 else "neighbours"
-    lengths = left_out(measure, V, known, kind)
-    doubts, limit = doubts_of(measure, V, known, Start(kind, lengths, {}))
-    found = Suspects.of(np.arange(len(rows)), doubts, limit=max(limit, fence_of(doubts)))
-    return OddPictures(Suspects(rows[found.rows], found.doubts, found.n_believed), lengths[found.rows, 0])
+    lengths = left_out(measure, V, labels, kind)
+    return _Compared(*doubts_of(measure, V, labels, Start(kind, lengths, {})), lengths[:, 0])
+
+
+def _parts(
+    seeing: Seeing, pictures: Any, rows: NDArray[np.int64], labels: Labels, turns: int, seed: int
+) -> NDArray[np.int64]:
+    """The part that each normal is compared in."""
+    (_, V) = next(seeing.looks(SomePictures(pictures, rows[:1])))
+    most = max(_FEWEST, MOST_BYTES // (V.nbytes * turns))
+    groups = group_codes(labels.groups, len(labels))[rows]
+    return drawn_folds(groups, len(rows), -(-len(rows) // most), np.random.default_rng(seed))
 
 
 def _seeing_of(detector: BaseImageDetector) -> Seeing:
