@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.cell_search import build_index, near_rows
-from unseen.detectors.fused.blocks import column_blocks
+from unseen.detectors.fused.blocks import column_blocks, small_blocks
 from unseen.detectors.fused.choice import (
     RESIDUAL_WEIGHTS,
     WEIGHTS,
@@ -135,7 +135,8 @@ def fit_mode(
         cues = choose_cues(left_out, residual=residual)
         weights = weights_of((RESIDUAL_WEIGHTS if residual else WEIGHTS)[cues], names)
     else:
-        cues, weights = choose_domain_weights(left_out, names, residual=residual)
+        small = small_blocks(blocks.codes)
+        cues, weights = choose_domain_weights(left_out, names, residual=residual, small=small)
     normals = fit_normals(rows.normals, spread, options.n_neighbours, blocks)
     placed_normals, scales = _placed_normals(rows, normals, rounds)
     if bank is not None:
