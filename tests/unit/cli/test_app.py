@@ -145,3 +145,8 @@ def test_errors_of_a_real_process_end_with_the_code() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("unseen: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_the_package_is_a_program() -> None:
+    found = subprocess.run([sys.executable, "-m", "unseen", "--version"], capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, f"unseen {__version__}\n")
