@@ -16,6 +16,11 @@ from unseen.errors import ReadError
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".data")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 ARROW_SUFFIXES = (".arrow", ".ipc", ".feather")
+OTHER_SUFFIXES = (
+    ".xlsx", ".xls", ".xlsm", ".ods", ".json", ".jsonl", ".zip", ".pkl", ".npy", ".npz", ".h5", ".orc",
+)  # fmt: skip
+"""Endings of files that hold tables for other programs; as text they would be read as nonsense."""
+
 COMPRESSION_SUFFIXES = {".gz": "gzip", ".zst": "zstd"}
 
 
@@ -90,6 +95,8 @@ def open_source(
     if not head:
         raise ReadError(f"{path}: the file is empty (0 bytes).")
     suffix, compression = _suffixes(path)
+    if suffix in OTHER_SUFFIXES:
+        raise ReadError(f"{path}: {suffix} files are not read; save the table as CSV or Parquet.")
     if suffix in PARQUET_SUFFIXES or (suffix not in TEXT_SUFFIXES and head[:4] == b"PAR1"):
         return ParquetSource(path)
     if suffix in ARROW_SUFFIXES or (suffix not in TEXT_SUFFIXES and head[:6] == b"ARROW1"):
