@@ -155,6 +155,17 @@ def _(folder: Path) -> None:
     assert not (folder / "s.csv").exists()
 
 
+@row("`--out` among the pictures, `score`")
+def _(folder: Path) -> None:
+    saved = model(folder)
+    for out in ("plate/test/bent", "plate/test/bent/s.csv"):
+        refused(
+            command("score", saved, folder / "plate/test/bent", "--out", folder / out), "among the pictures"
+        )
+    assert sorted(item.suffix for item in (folder / "plate/test/bent").iterdir()) == [".png"] * 5
+    assert command("score", saved, folder / "plate", "--out", folder / "plate/scored").exit_code == 0
+
+
 @row("truncated picture, `score --skip-unreadable`")
 def _(folder: Path) -> None:
     saved = model(folder)
