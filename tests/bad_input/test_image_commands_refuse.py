@@ -287,6 +287,7 @@ def _(folder: Path) -> None:
     scored = command("score", folder / "m", folder / "plate", "--out", folder / "s.csv")
     assert scored.exit_code == 0, scored.output
     assert "there is a single reference" in " ".join(scored.stdout.split())
+    assert "rule: none: a threshold needs at least two references" in scored.stdout
     assert pl.read_csv(folder / "s.csv")["flagged"].null_count() == 1
 
 

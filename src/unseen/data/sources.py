@@ -46,7 +46,10 @@ def find_files(path: str | Path) -> list[Path]:
     if place.is_dir():
         files = sorted(item for item in place.iterdir() if item.is_file() and is_table_file(item))
         if not files:
-            raise ReadError(f"{text}: the directory holds no table file ({_known()}).")
+            raise ReadError(
+                f"{text}: the directory holds no table file ({_known()}), and no pictures (PNG, JPEG, BMP, "
+                "TIFF)."
+            )
         return files
     if place.is_file():
         return [place]

@@ -347,6 +347,8 @@ def _summarise(
 def _rule(model: ImageModel, frame: pl.DataFrame, rate: float | None, discovery: float | None) -> str:
     if discovery is not None:
         return f"at most {discovery:g} of the flagged pictures normal (Benjamini-Hochberg)"
+    if frame["p_value"].null_count() == len(frame):
+        return "none: a threshold needs at least two references"
     asked = float(model.detector.false_alarm_rate) if rate is None else rate
     largest = frame["smallest_p"].max()
     if isinstance(largest, float) and largest > asked:
