@@ -204,7 +204,7 @@ def describe(summary: FitSummary, *, estimated: bool = True) -> list[str]:
     -------
     list of str
     """
-    from unseen.pipeline.estimate import estimate_sentence
+    from unseen.pipeline.estimate import estimate_sentence, kind_sentences
     from unseen.pipeline.suspects import suspects_sentence
 
     lines = [
@@ -218,6 +218,7 @@ def describe(summary: FitSummary, *, estimated: bool = True) -> list[str]:
     lines += _calibration_lines(summary)
     if summary.estimate is not None:
         lines.append(estimate_sentence(summary.estimate))
+        lines += [f"  {line}" for line in kind_sentences(summary.estimate)]
     elif estimated:
         lines.append(
             "no estimate for unlabelled kinds: it needs at least two known kinds to leave out in turn, "

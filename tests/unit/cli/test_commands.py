@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,12 @@ def test_fit_says_what_it_was_made_from(run: Run, rows_file: Path, tmp_path: Pat
     assert "360 rows, 3 columns" in result.stdout
     assert "known kinds: high 30, odd 30" in result.stdout
     assert "expect to catch kinds you have not labelled at about AUROC" in result.stdout
+    for kind in ("high", "odd"):
+        line = next(line for line in result.stdout.splitlines() if f"{kind} left out: AUROC" in line)
+        assert re.search(
+            r"AUROC (\.\d\d|1\.00) \(\.\d\d-(\.\d\d|1\.00)\), \d+% of 30 rows flagged \(\d+%-\d+%\)$", line
+        )
+    assert "note: labels raise scores" in result.stdout or "note: labels change no score" in result.stdout
     assert "the smallest is 0.016" in result.stdout
     assert (tmp_path / "m" / "manifest.json").is_file()
 
