@@ -277,6 +277,13 @@ def _rule(model: TableModel, false_alarm_rate: float | None, false_discovery_rat
     if false_discovery_rate is not None:
         return f"at most {false_discovery_rate:g} of the flagged rows normal (Benjamini-Hochberg)"
     rate = model.calibration.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
+    if model.calibration.n_domains:
+        said = f"aims at {rate:g} of the normals of a new domain"
+        if false_alarm_rate is not None:
+            return said
+        promised = float(model.calibration.guaranteed_false_alarm_rate)
+        n_domains = int(model.calibration.n_domains)
+        return f"{said} ({n_domains} domains can promise at most {promised:.3g})"
     smallest = float(model.calibration.smallest_p)
     if smallest > rate:
         return (
