@@ -5,42 +5,50 @@
     python benchmarks/images/transfer.py --source DIR... --target DIR... --references 2 4 8 --cache FOLDER \\
         --models FOLDER --out FILE
 
-The learning rate is chosen on the sources alone: each source category is left out in turn, the layer is
-trained on the others (a single source: on every second kind of its defects, judged by the other kinds) and
-judged with 4 references of the part left out; the rate with the highest mean of image and pixel AUROC is
-taken. Then one layer is trained for each row of the ablation on all source categories (their normals and, as
-queries, their anomalies with masks); targets give references only. ``--rows ResAD`` chooses a rate for ResAD
-and trains it in the same way. ``--extra`` adds folders of normal pictures, each a further category with
-made-up defects, as a row of its own. One line of JSON a row, target, K and seed, and one a learning rate and
-left-out part; what is in the file is not run again.
+The score that ranks pictures and the learning rate are chosen on the sources alone: each source category is
+left out in turn, the layer is trained on the others (a single source: on every second kind of its defects and
+half of its normals, judged by the rest) and judged with three draws of 4 references of the part left out; the
+pair with the highest mean of image and pixel AUROC is taken. Then one layer is trained for each row on all
+source categories (their normals and, as queries, their anomalies with masks), with the rate that is best for
+the way it ranks pictures; targets give references only. ``--rows ResAD`` chooses a rate for ResAD and trains
+it in the same way. ``--extra`` adds folders of normal pictures, each a further category with made-up defects,
+as a row of its own. One line of JSON a row, target, K and seed, and one a candidate, left-out part and draw;
+what is in the file is not run again.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from few_shot import ROWS, finished, judge, record, references
-from tables import selection_table, transfer_table, write_block
+from tables import margin_table, selection_table, source_means, transfer_table, write_block
 
 from unseen.data.images import ImageSet, concat_images, read_images
 from unseen.detectors.catalogue import IMAGE_DETECTORS
 from unseen.detectors.images import BaseImageDetector, ResADPatches, ValueOrder
 from unseen.persistence import load, save
 
-TRAINED: dict[str, dict[str, Any]] = {
+FORMS: dict[str, dict[str, Any]] = {
     "value order": {},
+    "pictures by S_n": {"picture_score": "normal"},
+}
+"""What pictures are ranked by; places are judged by S in both."""
+
+TRAINED: dict[str, dict[str, Any]] = {
+    **FORMS,
     "without sorting": {"sorting": False},
     "without S_n": {"use_normal": False},
     "without S_a": {"use_abnormal": False},
 }
 UNTRAINED: dict[str, dict[str, Any]] = {
     "without adaptation": {"adaptation": False},
+    "without adaptation, pictures by S_n": {"adaptation": False, "picture_score": "normal"},
     "without adaptation, sorting": {"adaptation": False, "sorting": False},
     "without adaptation, S_n": {"adaptation": False, "use_normal": False},
     "without adaptation, S_n, sorting": {"adaptation": False, "use_normal": False, "sorting": False},
@@ -52,6 +60,17 @@ REAL = "real abnormal references"
 RES_AD = "ResAD"
 SELECTION, SELECTION_RES_AD = "selection", "selection of ResAD"
 RIVALS = ("cosine", "residual norm", "PatchCore", "PaDiM", "SPADE", "PCA residual")
+CANDIDATES = {
+    "value order": ("value order", True),
+    "pictures by S_n": ("pictures by S_n", True),
+    "without adaptation": ("value order", False),
+    "without adaptation, pictures by S_n": ("pictures by S_n", False),
+}
+"""Rows that the sources choose between: what they are called there, and whether they are trained."""
+
+SEVERAL = ("value order", "pictures by S_n", "without S_a", *list(CANDIDATES)[2:], RES_AD)
+"""Rows at every number of references; all others at 4 only."""
+
 _NO_TRAINING = 0.0
 
 
@@ -77,8 +96,8 @@ class Study:
             "calibration_folds": 0,
         }
         self.source = "+".join(folder.name for folder in options.source)
-        read = [read_images(folder) for folder in options.source]
-        self.parts = [some_of(images, options.source_images, 0) for images in read]
+        self.whole = [read_images(folder) for folder in options.source]
+        self.parts = [some_of(images, options.source_images, 0) for images in self.whole]
 
     def known(self, where: dict[str, Any]) -> dict[str, Any] | None:
         """The result of a run, if there is one."""
@@ -124,46 +143,57 @@ class Study:
         )
 
 
-def left_out(parts: list[ImageSet]) -> Iterator[tuple[str, ImageSet, ImageSet]]:
+def left_out(study: Study) -> Iterator[tuple[str, ImageSet, ImageSet]]:
     """Name, pictures to train on and pictures to judge with each part left out."""
+    parts, most = study.parts, study.options.judged_images
     if len(parts) > 1:
         for place, part in enumerate(parts):
             others = concat_images([other for i, other in enumerate(parts) if i != place])
-            yield str(part.labels.domains[0]), others, part
+            yield str(part.labels.domains[0]), others, some_of(study.whole[place], most, 2)
         return
-    (part,) = parts
+    (part,), (whole,) = parts, study.whole
     kinds = sorted(set(part.labels.kinds[part.labels.anomaly]))
     for first in (0, 1):
-        judged = np.isin(part.labels.kinds, kinds[first::2])
         normal = np.flatnonzero(part.labels.normal)
-        shown = np.isin(np.arange(len(part)), normal[first::2])
-        yield (
-            "+".join(kinds[first::2]),
-            part.take(part.labels.anomaly & ~judged | shown),
-            part.take(judged | (part.labels.normal & ~shown)),
+        half = np.isin(np.arange(len(part)), normal[first::2])
+        other = part.labels.anomaly & ~np.isin(part.labels.kinds, kinds[first::2])
+        shown = part.take(other | half)
+        seen = [str(shown.path(i)) for i in range(len(shown))]
+        fresh = ~np.isin([str(whole.path(i)) for i in range(len(whole))], seen)
+        judged = fresh & (whole.labels.normal | np.isin(whole.labels.kinds, kinds[first::2]))
+        yield "+".join(kinds[first::2]), shown, some_of(whole.take(judged), most, 2)
+
+
+def best_rates(
+    study: Study, make: Callable[[str, float], BaseImageDetector], names: Iterable[str], stage: str
+) -> dict[str, float]:
+    """The learning rate of each row that is best on the sources, each part left out in turn."""
+    parts = list(left_out(study))
+    for name in names:
+        for lr in (_NO_TRAINING, *study.options.lrs):
+            for part, shown, judged in parts:
+                where = {"stage": stage, "source": study.source, "category": part, "detector": name, "lr": lr}
+                judge_source(study, where, shown, judged, make(name, lr))
+    means = source_means(study.rows, stage)
+    print("# on the sources:", {key: round(mean, 4) for key, mean in means.items()})
+    return {name: max(study.options.lrs, key=lambda lr: means[name, lr]) for name in names}
+
+
+def judge_source(
+    study: Study, where: dict[str, Any], shown: ImageSet, judged: ImageSet, made: BaseImageDetector
+) -> None:
+    """Train on some sources and judge on what was left out, with several draws of 4 references of it."""
+    normals = np.flatnonzero(judged.labels.normal)
+    for draw in range(study.options.draws):
+        if study.known(where | {"draw": draw}) is not None:
+            continue
+        detector = study.trained(
+            shown, f"{study.source} less {where['category']} {where['detector']} {where['lr']:g}", made
         )
-
-
-def chosen_rate(study: Study, make: Callable[[float], BaseImageDetector], stage: str) -> float:
-    """The learning rate that is best on the sources, each part left out in turn."""
-    before = "" if stage == SELECTION else f"{RES_AD} "
-    means: dict[float, list[float]] = {}
-    for lr in (_NO_TRAINING, *study.options.lrs):
-        for name, shown, judged in left_out(study.parts):
-            where = {"stage": stage, "source": study.source, "category": name, "lr": lr}
-            row = study.known(where)
-            if row is None:
-                normals = np.flatnonzero(judged.labels.normal)
-                detector = study.trained(shown, f"{before}{study.source} less {name} {lr:g}", make(lr))
-                detector = detector.adapt(judged.take(normals[:4]))
-                test = judged.take(np.setdiff1d(np.arange(len(judged)), normals[:4]))
-                scores, maps = detector.score_and_explain(test)
-                row = where | judge(test, scores, np.asarray(maps), study.options.size)
-                study.keep(row)
-            means.setdefault(lr, []).append((row["image_auroc"] + row["pixel_auroc"]) / 2)
-    best = max(study.options.lrs, key=lambda lr: float(np.mean(means[lr])))
-    print(f"# chosen: {best:g} of { {lr: round(float(np.mean(m)), 4) for lr, m in means.items()} }")
-    return float(best)
+        chosen = np.sort(np.random.default_rng(draw).permutation(normals)[:4])
+        test = judged.take(np.setdiff1d(np.arange(len(judged)), chosen))
+        scores, maps = detector.adapt(judged.take(chosen)).score_and_explain(test)
+        study.keep(where | {"draw": draw} | judge(test, scores, np.asarray(maps), study.options.size))
 
 
 def extra_source(study: Study) -> ImageSet:
@@ -181,15 +211,17 @@ def detectors(study: Study) -> dict[str, BaseImageDetector]:
     joined = concat_images(study.parts)
     made: dict[str, BaseImageDetector] = {}
     if RES_AD in study.options.rows:
-        lr = chosen_rate(study, study.res_ad, SELECTION_RES_AD)
+        lr = best_rates(study, lambda _, rate: study.res_ad(rate), [RES_AD], SELECTION_RES_AD)[RES_AD]
         made[RES_AD] = study.trained(joined, f"{study.source} {RES_AD} {lr:g}", study.res_ad(lr))
     if not set(TRAINED) & set(study.options.rows):
         return made
-    lr = chosen_rate(study, lambda rate: study.value_order(rate, {}), SELECTION)
+    rates = best_rates(study, lambda form, rate: study.value_order(rate, FORMS[form]), FORMS, SELECTION)
+    lr = rates["value order"]
     for name, switches in TRAINED.items():
         if name in study.options.rows:
-            unfitted = study.value_order(lr, switches)
-            made[name] = study.trained(joined, f"{study.source} {name} {lr:g}", unfitted)
+            rate = rates.get(name, lr)
+            unfitted = study.value_order(rate, switches)
+            made[name] = study.trained(joined, f"{study.source} {name} {rate:g}", unfitted)
     if study.options.extra:
         made[EXTRA] = study.trained(
             extra_source(study), f"{study.source} {EXTRA} {lr:g}", study.value_order(lr, {})
@@ -203,8 +235,7 @@ def judge_target(study: Study, made: dict[str, BaseImageDetector], folder: Path)
     images = read_images(folder)
     test = some_of(images.split("test"), study.options.target_images, 1)
     for count in study.options.references:
-        several = ("value order", "without adaptation", RES_AD)
-        names = [name for name in made if count == "4" or name in several]
+        names = [name for name in made if count == "4" or name in SEVERAL]
         names += [*([REAL] if count == "4" and "value order" in made else []), *RIVALS]
         for seed in range(study.options.seeds):
             shown = references(images.split("train"), count, seed)
@@ -252,6 +283,10 @@ def main() -> None:
     parser.add_argument(
         "--target-images", type=int, default=1000, help="test normals, and anomalies, of a target"
     )
+    parser.add_argument(
+        "--judged-images", type=int, default=80, help="normals, and anomalies, of what is left out of sources"
+    )
+    parser.add_argument("--draws", type=int, default=3, help="draws of references of what is left out")
     parser.add_argument("--extra-images", type=int, default=80, help="normals of a further folder")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--episodes", type=int, default=64)
@@ -274,6 +309,8 @@ def main() -> None:
         stages = {row["stage"] for row in study.rows}
         tables = [selection_table(study.rows, s) for s in (SELECTION, SELECTION_RES_AD) if s in stages]
         if "target" in stages:
+            if SELECTION in stages:
+                tables.append(margin_table(study.rows, CANDIDATES, RIVALS))
             tables.append(transfer_table(study.rows))
         text = "\n\n".join(tables)
         write_block("methods/value_order.md", study.options.write, text)

@@ -98,6 +98,38 @@ def test_every_switch_of_the_ablation_changes_the_scores():
     assert np.all(scores["all"] <= halves + 1e-6)  # the highest patches of both need not be the same
 
 
+@pytest.mark.parametrize("search", ["exact", "two-stage"])
+def test_pictures_by_similarity_to_normal_have_the_maps_of_the_whole_score(search, monkeypatch):
+    monkeypatch.setattr(value_order, "_SMALL_BANK", 100)
+    X = source()[0]
+    shared = {"adaptation": False, "search": search, "foreground": "hull"}
+    whole, split, unlike = (
+        made(**shared, **switch).fit(X[:5])
+        for switch in ({}, {"picture_score": "normal"}, {"use_abnormal": False})
+    )
+    scores, maps = split.score_and_explain(X[5:10])
+    np.testing.assert_array_equal(scores, unlike.decision_function(X[5:10]))
+    np.testing.assert_array_equal(maps, whole.score_maps(X[5:10]))
+    assert not np.allclose(scores, whole.decision_function(X[5:10]))
+    assert not np.allclose(maps, unlike.score_maps(X[5:10]))
+
+
+def test_pictures_by_similarity_to_normal_are_trained_for_it(tmp_path):
+    X, y, domains, masks = source()
+    combined, split = (
+        made(picture_score=by).fit(X, y, domains=domains, masks=masks) for by in ("combined", "normal")
+    )
+    weights = zip(combined.adaptation_.parameters(), split.adaptation_.parameters(), strict=True)
+    assert any(not torch.equal(one, other) for one, other in weights)
+    loaded = load(save(split, tmp_path / "model"))
+    assert loaded.picture_score == "normal"
+    np.testing.assert_array_equal(loaded.decision_function(X), split.decision_function(X))
+    with pytest.raises(ParameterError, match="picture_score"):
+        made(picture_score="abnormal").fit(X, y, domains=domains, masks=masks)
+    with pytest.raises(ParameterError, match="needs use_normal"):
+        made(picture_score="normal", use_normal=False).fit(X, y, domains=domains, masks=masks)
+
+
 @pytest.mark.parametrize("adaptation", [True, False])
 def test_two_stages_are_near_the_exact_scores(adaptation, monkeypatch, tmp_path):
     monkeypatch.setattr(value_order, "_SMALL_BANK", 100)
