@@ -62,11 +62,11 @@ def source_means(
     rows: Sequence[Mapping[str, Any]], stage: str = "selection"
 ) -> dict[tuple[str, float], float]:
     """Mean of image and pixel AUROC of each row and learning rate over what was left out of the sources."""
-    tried = [row for row in rows if row["stage"] == stage]
     found: dict[tuple[str, float], list[float]] = {}
-    for row in tried:
-        mean = (row["image_auroc"] + row["pixel_auroc"]) / 2
-        found.setdefault((row["detector"], row["lr"]), []).append(mean)
+    for row in rows:
+        if row["stage"] == stage:
+            mean = (row["image_auroc"] + row["pixel_auroc"]) / 2
+            found.setdefault((row["detector"], row["lr"]), []).append(mean)
     return {key: float(np.mean(means)) for key, means in found.items()}
 
 
@@ -81,43 +81,36 @@ def selection_table(rows: Sequence[Mapping[str, Any]], stage: str = "selection")
         for part in parts:
             of_part = [row for row in some if row["category"] == part]
             image, pixel = (np.mean([row[figure] for row in of_part]) for figure in FIGURES[:2])
-            figures.append(f"{image:.3f} / {pixel:.3f}")
-        lines.append([name, f"{lr:g}" if lr else "no training", *figures, f"{mean:.4f}"])
-    return markdown(["row", "learning rate", *(part.replace("_", " ") for part in parts), "mean"], lines)
+            figures.append(f"{image:.3f} / {pixel:.3f}".replace("0.", "."))
+        lines.append([name, f"{lr:g}" if lr else "", *figures, f"{mean:.4f}".removeprefix("0")])
+    head = ["on the sources", "learning rate", *(part.replace("_", " ") for part in parts), "mean"]
+    return markdown(head, lines)
 
 
-def margin_table(
-    rows: Sequence[Mapping[str, Any]], candidates: Mapping[str, tuple[str, bool]], rivals: Sequence[str]
-) -> str:
+def margin_table(rows: Sequence[Mapping[str, Any]], candidates: Sequence[str], rivals: Sequence[str]) -> str:
     """How far candidates are above the best rival in the mean over targets; the sources' choice is bold."""
     targets = [row for row in rows if row["stage"] == "target"]
     means = source_means(rows)
-    name, lr = max(means, key=means.__getitem__)
-    chosen = next(row for row, (form, trained) in candidates.items() if (form, trained) == (name, lr > 0))
+    chosen, _ = max(means, key=means.__getitem__)
     lines = []
     for count in dict.fromkeys(row["references"] for row in targets):
-        found = {
-            detector: figures
-            for detector in (*candidates, *rivals)
-            if (figures := _over_targets(targets, detector, count)) is not None
-        }
+        names = (*candidates, *rivals)
+        found = {name: figures for name in names if len(figures := over_targets(targets, name, count))}
         best = np.max([found[rival] for rival in rivals], axis=0)
-        for row in candidates:
-            if row in found:
-                margins = [f"{value:+.3f}".replace("0.", ".") for value in found[row] - best]
-                lines.append([count, f"**{row}**" if row == chosen else row, *margins])
+        for name in (name for name in candidates if name in found):
+            margins = [f"{value:+.3f}".replace("0.", ".") for value in found[name] - best]
+            lines.append([count, f"**{name}**" if name == chosen else name, *margins])
     return markdown(["references", "above the best rival", "image AUROC", "pixel AUROC", "their mean"], lines)
 
 
-def _over_targets(targets: Sequence[Mapping[str, Any]], name: str, count: str) -> NDArray[np.float64] | None:
-    """Image AUROC, pixel AUROC and their mean, over seeds and targets."""
+def over_targets(targets: Sequence[Mapping[str, Any]], name: str, count: str) -> NDArray[np.float64]:
+    """Image AUROC, pixel AUROC and their mean, over seeds and targets; empty, if there is nothing."""
     some = [row for row in targets if row["detector"] == name and row["references"] == count]
     if not some:
-        return None
-    categories = dict.fromkeys(row["category"] for row in some)
+        return np.empty(0)
     of_each = [
         [np.mean([row[figure] for row in some if row["category"] == category]) for figure in FIGURES[:2]]
-        for category in categories
+        for category in dict.fromkeys(row["category"] for row in some)
     ]
     image, pixel = np.mean(of_each, axis=0)
     return np.array([image, pixel, (image + pixel) / 2])

@@ -40,7 +40,7 @@ from unseen.errors import LabelError, ParameterError
 from unseen.nn.adaptation import AdaptationLayer
 from unseen.nn.device import resolve_device, seeded_generator
 from unseen.nn.patches.coreset import greedy_k_centre
-from unseen.nn.patches.defect_episodes import DefectEpisodes, Judged, defective
+from unseen.nn.patches.defect_episodes import DefectEpisodes, defective
 from unseen.nn.patches.maps import top_count
 from unseen.nn.patches.neighbours import nearest_by_cosine
 from unseen.nn.patches.pictures import as_source
@@ -103,7 +103,7 @@ class ValueOrder(BaseImageDetector):
         Whether 1 - S_n and S_a are part of the score, at least one.
     picture_score : {"combined", "normal"}
         combined: a picture's score is the mean of its highest S, as in the paper. normal: of its highest
-        1 - S_n, in scoring and in the loss, while patches and maps keep S.
+        1 - S_n; maps stay those of S, and training does not change.
     queries : {"real", "synthetic"}
         Abnormal queries of episodes: the labelled anomalies with a mask of the fit (made-up ones in domains
         without), or made-up ones only.
@@ -329,13 +329,12 @@ class ValueOrder(BaseImageDetector):
         )
         self.adaptation_ = layer.cpu().eval().requires_grad_(False)
 
-    def _judge(self, queries: Tensor, bank: Tensor, abnormal: Tensor) -> Judged:
-        """Adapted query patches judged by adapted normal and abnormal patches; differentiable."""
+    def _judge(self, queries: Tensor, bank: Tensor, abnormal: Tensor) -> Tensor:
+        """Scores of adapted query patches from adapted normal and abnormal patches; differentiable."""
         similarity, residuals = compare_with_normal(queries, bank)
         _, of_abnormal = compare_with_normal(abnormal, bank)
         directions, length = abnormal_directions(value_component(of_abnormal, sorting=self.sorting))
-        scores = self._combined(similarity, residuals, directions, length)
-        return Judged(scores, 1 - similarity if self.picture_score == "normal" else scores)
+        return self._combined(similarity, residuals, directions, length)
 
     def _combined(self, similarity: Tensor, residuals: Tensor, directions: Tensor, length: Tensor) -> Tensor:
         if not self.use_abnormal:

@@ -16,27 +16,11 @@ from unseen.nn.patches.maps import top_mean
 from unseen.nn.training import StepLoss
 from unseen.types import FloatArray, Labels
 
+Judge: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""``judge(queries, normal, abnormal)``: scores in [0, 1] of query patches, all patches adapted."""
+
 _MOSTLY = 0.5
 _CHANCE_OF_DEFECT = 0.5
-
-
-class Judged(NamedTuple):
-    """Scores in [0, 1] of the patches of a query.
-
-    Attributes
-    ----------
-    places : float tensor of shape (n_patches,)
-        What says which patches are defective.
-    picture : float tensor of shape (n_patches,)
-        What the score of the picture is the mean of the highest of.
-    """
-
-    places: Tensor
-    picture: Tensor
-
-
-Judge: TypeAlias = Callable[[Tensor, Tensor, Tensor], Judged]
-"""``judge(queries, normal, abnormal)``, all patches adapted."""
 
 
 class Patches(NamedTuple):
@@ -134,7 +118,7 @@ class DefectEpisodes:
         layer : nn.Module
             Adapts patches (n_pictures, n_patches, channels).
         judge : callable
-            Judges the patches of a query.
+            Scores of query patches.
         top_share : float
             Share of patches whose mean is a picture's score.
         place : torch.device
@@ -168,11 +152,11 @@ class DefectEpisodes:
         adapted = layer(torch.cat([patches.features for patches in seen]).to(place))
         normal, made, asked = torch.split(adapted, [len(references), len(references), 1])
         chosen = made.flatten(0, 1)[defective(seen[1].defect).flatten().to(place)]
-        judged = judge(asked[0], normal.flatten(0, 1), chosen)
+        scores = judge(asked[0], normal.flatten(0, 1), chosen)
         target = (seen[2].defect[0] > 0).float().to(place) * float(abnormal)
-        image = top_mean(judged.picture[None, None], top_share)
+        image = top_mean(scores[None, None], top_share)
         truth = torch.full_like(image, float(abnormal))
-        return cross_entropy(image, truth), focal(judged.places, target), dice(judged.places, target)
+        return cross_entropy(image, truth), focal(scores, target), dice(scores, target)
 
     def _patches_of(self, rows: NDArray[np.int64], look: int) -> Patches:
         """Patches of pictures, drawn; defective ones first, up to a half of them."""
