@@ -51,18 +51,22 @@ UNTRAINED: dict[str, dict[str, Any]] = {
 
 REAL = "real abnormal references"
 RES_AD = "ResAD"
-TEXTURES = "value order, with textures"
+WITH_TEXTURES = ", with textures"
 SELECTION, SELECTION_RES_AD = "selection", "selection of ResAD"
 RIVALS = ("cosine", "residual norm", "PatchCore", "PaDiM", "SPADE", "PCA residual")
 BY_NORMAL = {"picture_score": "normal"}
 CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
     "without adaptation": ("without adaptation", {}),
     "value order": ("value order", {}),
-    TEXTURES: (TEXTURES, {}),
+    "value order, with textures": ("value order, with textures", {}),
     "without adaptation, pictures by S_n": ("without adaptation", BY_NORMAL),
     "pictures by S_n": ("value order", BY_NORMAL),
     "pictures by S_n, trained by it": ("without S_a", {**BY_NORMAL, "use_abnormal": True}),
-    "pictures by S_n, with textures": (TEXTURES, BY_NORMAL),
+    "pictures by S_n, with textures": ("value order, with textures", BY_NORMAL),
+    "pictures by S_n, trained by it, with textures": (
+        "without S_a, with textures",
+        {**BY_NORMAL, "use_abnormal": True},
+    ),
 }
 """What the sources choose between: name of the row → its layer, and what changes in scoring."""
 
@@ -127,7 +131,7 @@ class Study:
 
     def value_order(self, name: str, lr: float) -> ValueOrder:
         """The layer of a row, not fitted; with a rate of 0 it is not trained."""
-        options, switches = self.options, TRAINED.get(name, {})
+        options, switches = self.options, TRAINED.get(name.removesuffix(WITH_TEXTURES), {})
         return ValueOrder(
             epochs=options.epochs,
             episodes=options.episodes,
@@ -182,7 +186,7 @@ def best_rates(
             for lr in rates.get(layer, ()):
                 name = f"{study.source} less {part} {layer} {lr:g}"
                 where = {"stage": stage, "source": study.source, "category": part, "detector": row, "lr": lr}
-                seen = [shown, *(study.textures() if layer == TEXTURES else [])]
+                seen = [shown, *(study.textures() if layer.endswith(WITH_TEXTURES) else [])]
                 judge_source(study, where, judged, seen, make(layer, lr), name, switches)
     means = source_means(study.rows, stage)
     print("# on the sources:", {key: round(mean, 4) for key, mean in means.items()})
@@ -237,12 +241,14 @@ def detectors(study: Study) -> dict[str, BaseImageDetector]:
     if not set(TRAINED) & set(options.rows):
         return made
     rates = {"without adaptation": [_NO_TRAINING], "value order": options.lrs, "without S_a": options.lrs[:1]}
-    rates |= {TEXTURES: options.texture_lrs} if options.textures else {}
+    if options.textures:
+        rates |= {layer: options.texture_lrs for layer, _ in CANDIDATES.values() if layer not in rates}
     rates = best_rates(study, study.value_order, CANDIDATES, rates, SELECTION)
     further = study.textures() if options.textures else []
-    for name in [*options.rows, *([TEXTURES] if further else [])]:
+    asked = [name for name in options.rows if name in TRAINED]
+    for name in [*asked, *(layer for layer in rates if layer.endswith(WITH_TEXTURES))]:
         lr = rates.get(name, rates["value order"])
-        seen = concat_images([joined, *further]) if name == TEXTURES else joined
+        seen = concat_images([joined, *further]) if name.endswith(WITH_TEXTURES) else joined
         made[name] = study.trained(seen, study.value_order(name, lr), f"{study.source} {name} {lr:g}")
     few = joined.take(np.flatnonzero(joined.labels.normal)[:2])
     made |= {name: ValueOrder(**study.shared, **found).fit(few) for name, found in UNTRAINED.items()}
