@@ -96,21 +96,29 @@ def margin_table(rows: Sequence[Mapping[str, Any]], candidates: Sequence[str], r
     for count in dict.fromkeys(row["references"] for row in targets):
         names = (*candidates, *rivals)
         found = {name: figures for name in names if len(figures := over_targets(targets, name, count))}
-        best = np.max([found[rival] for rival in rivals], axis=0)
+        values = np.array([found[rival] for rival in rivals])
+        best = values.max(axis=0)
+        named = zip(values.argmax(axis=0), best, strict=True)
+        lines.append(
+            [count, "best rival", *(f"{rivals[i]} {value:.3f}".replace("0.", ".") for i, value in named)]
+        )
         for name in (name for name in candidates if name in found):
             margins = [f"{value:+.3f}".replace("0.", ".") for value in found[name] - best]
             lines.append([count, f"**{name}**" if name == chosen else name, *margins])
-    return markdown(["references", "above the best rival", "image AUROC", "pixel AUROC", "their mean"], lines)
+    return markdown(
+        ["references", "row, above the best rival", "image AUROC", "pixel AUROC", "their mean"], lines
+    )
 
 
 def over_targets(targets: Sequence[Mapping[str, Any]], name: str, count: str) -> NDArray[np.float64]:
-    """Image AUROC, pixel AUROC and their mean, over seeds and targets; empty, if there is nothing."""
+    """Image AUROC, pixel AUROC and their mean, over seeds and targets; empty, if a target is missing."""
     some = [row for row in targets if row["detector"] == name and row["references"] == count]
-    if not some:
+    categories = list(dict.fromkeys(row["category"] for row in targets))
+    if {row["category"] for row in some} != set(categories):
         return np.empty(0)
     of_each = [
         [np.mean([row[figure] for row in some if row["category"] == category]) for figure in FIGURES[:2]]
-        for category in dict.fromkeys(row["category"] for row in some)
+        for category in categories
     ]
     image, pixel = np.mean(of_each, axis=0)
     return np.array([image, pixel, (image + pixel) / 2])
