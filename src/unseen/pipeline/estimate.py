@@ -12,7 +12,7 @@ fresh normals and the kind's rows are of those; with references, the first norma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -176,6 +176,26 @@ def estimate_sentence(estimate: Mapping[str, Any]) -> str:
     )
 
 
+def kind_sentences(estimate: Mapping[str, Any]) -> list[str]:
+    """Say of each known kind how it was caught when it was left out, with 95 % intervals.
+
+    Parameters
+    ----------
+    estimate : mapping
+        What :meth:`UnlabelledEstimate.to_json` gave.
+
+    Returns
+    -------
+    list of str
+    """
+    return [
+        f"{kind['kind']} left out: AUROC {_short(kind['auroc'])} "
+        f"({_interval(kind['auroc_interval'], _short)}), {kind['recall']:.0%} of {kind['n_rows']:,} rows "
+        f"flagged ({_interval(kind['recall_interval'], '{:.0%}'.format)})"
+        for kind in estimate["kinds"]
+    ]
+
+
 @dataclass(frozen=True)
 class _Round:
     """Which rows one round leaves out of the fit: fresh normals, references, and (by domain) all others."""
@@ -285,6 +305,10 @@ def _frequent_kinds(labels: Labels, most: int) -> list[str]:
 
 def _range(values: list[float]) -> tuple[float, float]:
     return (min(values), max(values))
+
+
+def _interval(limits: Sequence[float], said: Callable[[float], str]) -> str:
+    return f"{said(limits[0])}-{said(limits[1])}"
 
 
 def _short(value: float) -> str:

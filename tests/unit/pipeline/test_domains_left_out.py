@@ -11,7 +11,7 @@ import pytest
 from unseen.data import Table
 from unseen.detectors import KNearestNeighbours, UnseenDetector
 from unseen.metrics.ranking import auroc
-from unseen.pipeline import TableModel
+from unseen.pipeline import TableModel, score_file
 from unseen.pipeline.estimate import estimate_unlabelled_kinds
 from unseen.pipeline.score_writer import ScoreEncoder
 from unseen.pipeline.table_model import by_whole_domains
@@ -103,3 +103,18 @@ def test_scores_say_whether_a_row_is_novel_or_like_a_known_kind(table):
     assert batch.column("reason").to_pylist() == scored.reason.tolist()
     likes = batch.column("like_kind").to_pylist()
     assert likes == [kind or None for kind in scored.like_kind.tolist()]
+
+
+def test_the_rule_of_new_domains_promises_no_more_than_they_can(make_table, tmp_path):
+    model = TableModel.fit(places(make_table, 0, n_domains=8), UnseenDetector(n_trees=5, n_jobs=1))
+    assert model.calibration.n_domains == 8
+    rows = tmp_path / "rows.parquet"
+    places(make_table, 1, n_domains=2).features.write_parquet(rows)
+    said = score_file(model, rows, tmp_path / "out.csv").rule
+    promised = model.calibration.guaranteed_false_alarm_rate
+    assert promised > 0.1
+    assert (
+        said == f"aims at 0.01 of the normals of a new domain (8 domains can promise at most {promised:.3g})"
+    )
+    other = score_file(model, rows, tmp_path / "out.csv", false_alarm_rate=0.05).rule
+    assert other == "aims at 0.05 of the normals of a new domain"
