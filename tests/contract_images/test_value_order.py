@@ -131,6 +131,21 @@ def test_the_picture_score_changes_no_training_and_is_saved(tmp_path):
         made(picture_score="normal", use_normal=False).fit(X, y, domains=domains, masks=masks)
 
 
+def test_a_layer_trained_by_similarity_to_normal_gives_maps_of_the_whole_score(tmp_path):
+    X, y, domains, masks = source()
+    target = draw(9, 10, 6, level=120.0)
+    asked = {"domains": ["new"] * 12}
+    layer = made(use_abnormal=False).fit(X, y, domains=domains, masks=masks)
+    alone = layer.adapt(target.X[:4], domains=["new"] * 4)
+    expected, of_similarity = alone.score_and_explain(target.X[4:], **asked)
+    layer.set_params(use_abnormal=True, picture_score="normal")
+    both = load(save(layer.adapt(target.X[:4], domains=["new"] * 4), tmp_path / "model"))
+    scores, maps = both.score_and_explain(target.X[4:], **asked)
+    np.testing.assert_array_equal(scores, expected)
+    assert not np.allclose(maps, of_similarity)
+    assert auroc(target.y[4:], scores) > 0.9
+
+
 @pytest.mark.parametrize("adaptation", [True, False])
 def test_two_stages_are_near_the_exact_scores(adaptation, monkeypatch, tmp_path):
     monkeypatch.setattr(value_order, "_SMALL_BANK", 100)
