@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.detectors.fused.novelty import CUES
+from unseen.detectors.fused.novelty import CUES, cue_names
 from unseen.metrics.ranking import auroc
 from unseen.types import StrArray
 
@@ -18,7 +18,21 @@ WEIGHTS: dict[str, dict[str, float]] = {
     "neighbours": {"neighbours": 1.0},
     "far": {"covariance": 1.0, "ranks": 1.0},
 }
-"""Sets of cues for rows as they are; the first is used unless another one is clearly better."""
+"""Sets of cues for rows as they are, where domains are named."""
+
+PLAIN_WEIGHTS: dict[str, dict[str, float]] = {
+    "all": {"nearest": 0.5, "neighbours": 0.5, "local": 0.5, "sparse": 0.75, "covariance": 0.5, "ranks": 0.5},
+    "near": {"nearest": 0.5, "neighbours": 0.5, "local": 0.5},
+    "local": {"nearest": 1.0, "local": 1.0},
+    "far": {"covariance": 1.0, "ranks": 1.0},
+}
+"""Sets of cues where none are; the first is used unless another one is clearly better."""
+
+WEIGHTS_BESIDE_REFERENCES = {
+    "all": {"nearest": 0.5, "neighbours": 0.5, "local": 1.0, "covariance": 0.5, "ranks": 0.5},
+}
+"""What a set weighs where references of the place have joined the normals, if that differs: how dense normals
+lie there is known then, so ``local`` counts more, and a look from afar is not needed."""
 
 RESIDUAL_WEIGHTS: dict[str, dict[str, float]] = {
     "residual": {"neighbours": 1.0, "length": 1.0},
@@ -27,7 +41,7 @@ RESIDUAL_WEIGHTS: dict[str, dict[str, float]] = {
 }
 """Sets of cues for rows seen from references."""
 
-CLEARLY_BETTER = 0.02
+CLEARLY_BETTER = 0.03
 TOLERANCE = 0.005
 LOCAL_STRENGTHS = (0.0, 0.5, 1.0, 2.0)
 WIDE_STRENGTHS = (0.0, 0.05, 0.1, 0.25)
@@ -92,15 +106,15 @@ def choose_cues(rounds: list[LeftOut], *, residual: bool) -> str:
     Returns
     -------
     str
-        A key of ``WEIGHTS`` or ``RESIDUAL_WEIGHTS``.
+        A key of ``PLAIN_WEIGHTS`` or ``RESIDUAL_WEIGHTS``.
     """
-    sets = RESIDUAL_WEIGHTS if residual else WEIGHTS
+    sets = RESIDUAL_WEIGHTS if residual else PLAIN_WEIGHTS
     usual = next(iter(sets))
     judged = [item for item in rounds if item.y.sum() >= LEAST_ROWS]
     if not judged:
         return usual
     values = {
-        name: np.array([auroc(item.y, item.placed @ weights_of(named)) for item in judged])
+        name: np.array([auroc(item.y, item.placed @ weights_of(named, cue_names(0))) for item in judged])
         for name, named in sets.items()
     }
     gains = {name: found - values[usual] for name, found in values.items()}
