@@ -43,6 +43,7 @@ PAGE = "decisions/0006-labels-that-never-hurt.md"
 N_FOLDS, N_REFERENCES, MOST_BANK, MOST_OF_A_KIND = 5, 8, 4_000, 35
 NEAREST, CENTRE, SCALED = "residual-nearest", "residual-centre", "scaled-centre"
 STEADY = "residual-nearest by scatter"
+BY_BLOCK = "residual-nearest by the scatter of each block"
 Sets = dict[str, dict[tuple[str, str], float]]
 
 
@@ -50,18 +51,20 @@ def residual_sets() -> Sets:
     """Sets of cues of rows that are seen from references, by view and cue."""
     old = {(NEAREST, "neighbours"): 1.0, (NEAREST, "length"): 1.0}
     lengths = {(NEAREST, "length 1"): 1.0, (NEAREST, "length 2"): 1.0}
-    usual = {(STEADY, cue): weight for (_view, cue), weight in {**old, **lengths}.items()}
+    steady = {(STEADY, cue): weight for (_view, cue), weight in {**old, **lengths}.items()}
+    usual = {(BY_BLOCK, cue): weight for (_view, cue), weight in {**old, **lengths}.items()}
     return {
         "neighbours": {(NEAREST, "neighbours"): 1.0},
         "neighbours, length": old,
         "lengths of blocks": lengths,
         "neighbours, length, lengths of blocks": {**old, **lengths},
-        "**the same, by the scatter of the references**": usual,
+        "the same, by the scatter of the references": steady,
+        "**the same, by their scatter in each block**": usual,
         **{
-            f"these, timing as it is times {share:g}": {**usual, (STEADY, "columns 2"): 4 * share}
+            f"these, timing as it is times {share:g}": {**usual, (BY_BLOCK, "columns 2"): 4 * share}
             for share in (0.25, 0.5, 1.0)
         },
-        "these, wave as it is times 0.5": {**usual, (STEADY, "columns 1"): 2.0},
+        "these, wave as it is times 0.5": {**usual, (BY_BLOCK, "columns 1"): 2.0},
         "covariance": {(NEAREST, "covariance"): 1.0},
         "local": {(NEAREST, "local"): 1.0},
         "isolation forest": {(NEAREST, "isolation forest"): 1.0},
@@ -123,12 +126,17 @@ def placed_cues(half: Half, fold: int, view: str) -> tuple[dict[str, np.ndarray]
     if store is None:
         V = half.X
     else:
-        own, usual = ~inside & half.references, usual_scatter(store)
+        own = ~inside & half.references
+        codes = np.zeros(half.X.shape[1], dtype=np.int64)
+        if view == BY_BLOCK:
+            taught = inside & half.normal & ~half.references
+            codes = column_blocks(half.X[taught], half.domains[taught])
+        usual = usual_scatter(store, codes)
         store = extend_store(store, half.X[own], half.domains[own], keep_rows=True)
-        V = apply_view(NEAREST if view == STEADY else view, half.X, half.domains, store)
-        if view == STEADY:
-            factors = domain_factors(store, usual)
-            V = (V / factors[store.codes(half.domains)][:, None]).astype(V.dtype)
+        V = apply_view(NEAREST if view in (STEADY, BY_BLOCK) else view, half.X, half.domains, store)
+        if view in (STEADY, BY_BLOCK):
+            factors = domain_factors(store, usual, codes).astype(V.dtype)
+            V = V / factors[store.codes(half.domains)]
     bank = np.flatnonzero(inside & half.normal & ~half.references)
     bank = np.sort(np.random.default_rng(fold).choice(bank, min(MOST_BANK, len(bank)), replace=False))
     blocks = Blocks(column_blocks(half.X[bank], half.domains[bank]), half.X[bank])

@@ -26,6 +26,7 @@ from document import markdown, write_block
 from domain_cues import Half
 from unseen.detectors import UnseenDetector
 from unseen.detectors.fused import training
+from unseen.detectors.fused.blocks import column_blocks
 from unseen.detectors.fused.choice import SOURCES, weights_of
 from unseen.detectors.fused.cue_choice import candidate_weights
 from unseen.detectors.fused.evidence import log_odds_location
@@ -52,7 +53,9 @@ def training_rows(root: Path, seed: int, *, references: bool) -> TrainingRows:
     if references:
         detector = UnseenDetector()
         store = build_store(V, half.domains, half.references, half.normal, keep_rows=True)
-        detector.scatter_ = usual_scatter(store)
+        others = half.normal & ~half.references
+        detector.blocks_ = column_blocks(half.X[others], half.domains[others])
+        detector.scatter_ = usual_scatter(store, detector.blocks_)
         V = detector._residuals(store, V, half.domains)
     return TrainingRows(
         normals=V[normals],

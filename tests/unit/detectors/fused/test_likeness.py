@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unseen.detectors.baselines.k_nearest_neighbours import nearest_rows
+from unseen.detectors.exact_search import nearest_rows
 from unseen.detectors.fused.drift import fresh_share, random_parts, regions, stand_in_kinds
 from unseen.detectors.fused.evidence import Evidence, learn_labels
 from unseen.detectors.fused.likeness import (
