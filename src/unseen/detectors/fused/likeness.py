@@ -18,9 +18,9 @@ novel than normals are. Two levels are in question:
 The careful one is taken if no kind left out loses by it, neither against fresh normals nor against those of
 regions left out. The bold one has to gain clearly more than that. With two or more known kinds, kinds left
 out have to gain, none may lose, and there have to be five of them: that none of k lost by it says of the next
-one only that it will not, either, k times out of k + 1. With one kind there is no other to ask for: labelled rows left out have
-to gain, and twice as much as groups of labelled anomalies that are left out (again cells; they stand for
-kinds that the one name may hide) lose in the mean, regions left out or not.
+one only that it will not, either, k times out of k + 1. With one kind there is no other to ask for: labelled
+rows left out have to gain, and twice as much as groups of labelled anomalies that are left out (again cells;
+they stand for kinds that the one name may hide) lose in the mean, regions left out or not.
 """
 
 from __future__ import annotations

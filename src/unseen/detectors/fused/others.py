@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.detectors.baselines.k_nearest_neighbours import nearest_rows
+from unseen.detectors.exact_search import nearest_rows
 from unseen.types import FloatArray
 
 Distances = NDArray[np.float64]
