@@ -19,7 +19,7 @@ from unseen.data import TablePreprocessor
 from unseen.detectors import UnseenDetector
 from unseen.detectors.fused.evidence import log_odds_location
 from unseen.detectors.fused.mode import Parts, score_parts
-from unseen.detectors.fused.novelty import cue_names
+from unseen.detectors.fused.novelty import CUES
 from unseen.metrics.ranking import auroc
 from unseen.protocols import Split
 from unseen_detector import markdown, read, splits_of, write_block
@@ -100,7 +100,7 @@ def main() -> None:
     options = parser.parse_args()
     options.references, options.max_normals = 0, 10_000
     table, extra, options.kinds = read(options.dataset, options.data)
-    rules = {**RULES, **{f"{name} alone": cue(i) for i, name in enumerate(cue_names(0)) if name != "length"}}
+    rules = {**RULES, **{f"{name} alone": cue(i) for i, name in enumerate(CUES) if name != "length"}}
     held: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     known: dict[str, list[float]] = defaultdict(list)
     for split in splits_of(table, options, extra, options.kinds):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from unseen.detectors import UnseenDetector
-from unseen.detectors.fused.mode import score_parts
 from unseen.metrics.ranking import auroc
 from unseen.persistence import load, save
 
@@ -202,27 +201,3 @@ def test_one_name_that_hides_a_novel_kind_costs_that_kind_nothing(seed):
     assert fused.choices_["plain"]["likeness"] == "bold"
     assert against(fused, normals, known) > against(plain, normals, known) + 0.03
     assert against(fused, normals, hidden) >= against(plain, normals, hidden) - 0.005
-
-
-def test_the_sparse_look_and_the_weights_beside_references_are_those_of_places_without_domains():
-    random = np.random.default_rng(4)
-    X = blob(random, 400, 0.0)
-    mode = UnseenDetector(n_jobs=1).fit(X, np.repeat("normal", 400)).modes_[0]
-    local, sparse = mode.cues.index("local"), mode.cues.index("sparse")
-    assert mode.weights[sparse] > 0 == mode.weights_beside_references[sparse]
-    assert mode.weights_beside_references[local] > mode.weights[local]
-    domains = np.repeat(["a", "b", "c", "d"], 100)
-    named = UnseenDetector(n_jobs=1).fit(X, np.repeat("normal", 400), domains=domains)
-    assert "sparse" not in named.modes_[0].cues
-    np.testing.assert_array_equal(named.modes_[0].weights, named.modes_[0].weights_beside_references)
-
-
-def test_a_score_beside_references_is_in_the_unit_of_its_own_weights():
-    random = np.random.default_rng(5)
-    X, references, rows = blob(random, 400, 0.0), blob(random, 40, 3.0), blob(random, 9, 3.0)
-    detector = UnseenDetector(n_jobs=1).fit(X, np.repeat("normal", 400)).adapt(references)
-    (own,) = detector.joined_.values()
-    mode = detector.modes_[0]
-    parts = score_parts(mode, rows.astype(np.float32), own)
-    expected = parts.placed @ mode.weights_beside_references / mode.unit_beside_references
-    np.testing.assert_allclose(detector.decision_function(rows), expected, rtol=1e-6)

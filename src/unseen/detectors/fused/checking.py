@@ -38,8 +38,7 @@ def check_mode(mode: Mode, n_features: int) -> None:
     _check_moments(normals.plain, n_features)
     _check_moments(normals.ranked, n_features)
     _check_blocks(normals, n_features)
-    weights = (mode.weights, mode.weights_beside_references)
-    placing = (scales.lowest, scales.unit, scales.centre, scales.spread, *weights)
+    placing = (scales.lowest, scales.unit, scales.centre, scales.spread, mode.weights)
     if any(array.shape != (n_cues,) for array in placing):
         raise ValueError("the cues are not those of this method")
     if mode.labelled is not None:
@@ -96,15 +95,6 @@ def check_domain_normals(own: DomainNormals, n_features: int) -> None:
 
 
 def _check_blocks(normals: NormalModel, n_features: int) -> None:
-    sparse = normals.sparse
-    if (
-        sparse.ndim != 1
-        or np.any(np.diff(sparse) <= 0)
-        or np.any((sparse < 0) | (sparse >= len(normals.bank)))
-    ):
-        raise ValueError("the evenly drawn normals are not in the bank")
-    if bool(len(sparse)) == bool(normals.of_blocks):
-        raise ValueError("the cues are not those of this method")
     if not normals.of_blocks:
         if len(normals.blocks):
             raise ValueError("blocks of columns have no moments")

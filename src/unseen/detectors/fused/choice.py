@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.detectors.fused.novelty import CUES, cue_names
+from unseen.detectors.fused.novelty import CUES
 from unseen.metrics.ranking import auroc
 from unseen.types import StrArray
 
@@ -18,21 +18,10 @@ WEIGHTS: dict[str, dict[str, float]] = {
     "neighbours": {"neighbours": 1.0},
     "far": {"covariance": 1.0, "ranks": 1.0},
 }
-"""Sets of cues for rows as they are, where domains are named."""
+"""Sets of cues for rows as they are."""
 
-PLAIN_WEIGHTS: dict[str, dict[str, float]] = {
-    "all": {"nearest": 0.5, "neighbours": 0.5, "local": 0.5, "sparse": 0.75, "covariance": 0.5, "ranks": 0.5},
-    "near": {"nearest": 0.5, "neighbours": 0.5, "local": 0.5},
-    "local": {"nearest": 1.0, "local": 1.0},
-    "far": {"covariance": 1.0, "ranks": 1.0},
-}
-"""Sets of cues where none are; the first is used unless another one is clearly better."""
-
-WEIGHTS_BESIDE_REFERENCES = {
-    "all": {"nearest": 0.5, "neighbours": 0.5, "local": 1.0, "covariance": 0.5, "ranks": 0.5},
-}
-"""What a set weighs where references of the place have joined the normals, if that differs: how dense normals
-lie there is known then, so ``local`` counts more, and a look from afar is not needed."""
+PLAIN_WEIGHTS = {**WEIGHTS, "local": {"local": 1.0}}
+"""Those where no domains are named; the first is used unless another one is clearly better."""
 
 RESIDUAL_WEIGHTS: dict[str, dict[str, float]] = {
     "residual": {"neighbours": 1.0, "length": 1.0},
@@ -114,7 +103,7 @@ def choose_cues(rounds: list[LeftOut], *, residual: bool) -> str:
     if not judged:
         return usual
     values = {
-        name: np.array([auroc(item.y, item.placed @ weights_of(named, cue_names(0))) for item in judged])
+        name: np.array([auroc(item.y, item.placed @ weights_of(named)) for item in judged])
         for name, named in sets.items()
     }
     gains = {name: found - values[usual] for name, found in values.items()}

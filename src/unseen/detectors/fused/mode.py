@@ -13,7 +13,7 @@ novelty, u that to the 99 % quantile. Where labels add nothing the score is the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,14 @@ from unseen.detectors.fused.evidence import Evidence, LabelledRows, evidence_of,
 from unseen.detectors.fused.likeness import raised_by_likeness
 from unseen.detectors.fused.novelty import (
     CUES,
+    Distances,
     DomainNormals,
     NormalModel,
+    Positions,
     cue_names,
     cue_values,
     nearest_normals,
 )
-from unseen.detectors.fused.others import Distances, Positions, sparse_distances
 from unseen.detectors.fused.ranks import ranks
 from unseen.detectors.fused.scales import CueScales
 from unseen.types import FloatArray
@@ -64,10 +65,6 @@ class Mode:
         What likeness to labelled anomalies adds; see :mod:`unseen.detectors.fused.likeness`.
     likeness_levels : float64 array of shape (n_labelled,)
         Above which level, for rows that are nearest to this labelled anomaly; empty where it adds nothing.
-    weights_beside_references : float64 array of shape (n_cues,)
-        w of rows of a place whose references have joined the normals.
-    reach_beside_references, unit_beside_references : float
-        t and u with these weights.
     """
 
     view: str
@@ -84,26 +81,6 @@ class Mode:
     odds_spread: float
     likeness_strength: float
     likeness_levels: NDArray[np.float64]
-    weights_beside_references: NDArray[np.float64]
-    reach_beside_references: float
-    unit_beside_references: float
-
-    def beside(self, own: DomainNormals | None) -> Mode:
-        """Return the mode as it scores rows of a place with, or without, references among the normals.
-
-        Parameters
-        ----------
-        own : DomainNormals or None
-            The references.
-        """
-        if own is None:
-            return self
-        return replace(
-            self,
-            weights=self.weights_beside_references,
-            reach=self.reach_beside_references,
-            unit=self.unit_beside_references,
-        )
 
     @property
     def cues(self) -> tuple[str, ...]:
@@ -161,7 +138,7 @@ def score_parts(
     -------
     Parts
     """
-    mode, neighbours = mode.beside(own), nearest_normals(mode.normals, V, own)
+    neighbours = nearest_normals(mode.normals, V, own)
     placed = mode.scales.place(cue_values(mode.normals, V, neighbours, own, unviewed))
     novelty = placed @ mode.weights / mode.unit
     if mode.labelled is None:
@@ -230,7 +207,6 @@ def split_over_features(
     -------
     float64 array of shape (n_rows, n_features)
     """
-    mode = mode.beside(own)
     differences = _squared_differences(mode.normals, V, parts.neighbours[1], own)
     plain, ranked = (mode.normals.plain, mode.normals.ranked) if own is None else (own.plain, own.ranked)
     terms = {
@@ -240,10 +216,6 @@ def split_over_features(
         "ranks": ranked.contributions(ranks(V, mode.normals.knots)),
         "length": np.square(V, dtype=np.float64),
     }
-    if len(mode.normals.sparse):
-        positions = sparse_distances(mode.normals.bank, mode.normals.sparse, mode.normals.centre, V)[1]
-        terms["nearest"] = _squared_differences(mode.normals, V, parts.neighbours[1][:, :1], own)
-        terms["sparse"] = _squared_differences(mode.normals, V, positions[:, None], None)
     terms |= _block_terms(mode.normals, V, V if unviewed is None else unviewed)
     out = np.zeros(V.shape, dtype=np.float64)
     for i, cue in enumerate(mode.cues):

@@ -12,15 +12,7 @@ cue              value of a row x
 ``length``       |x|: the distance from the references, where rows are residuals
 ===============  ==========================================================================================
 
-Where no domains are named there are two more, for a nearer and a farther look:
-
-===============  ==========================================================================================
-``nearest``      distance to the nearest normal
-``sparse``       distance to the tenth nearest of a thirtieth of the normals: where normals have drifted, what
-                 lies just beside the old ones says little, and a look from afar more
-===============  ==========================================================================================
-
-Where domains are named there are two for each block of columns (:mod:`unseen.detectors.fused.blocks`):
+Where domains are named there are two more for each block of columns (:mod:`unseen.detectors.fused.blocks`):
 
 ===============  ==========================================================================================
 ``length b``     |x_b|, of the columns of block b alone
@@ -41,15 +33,14 @@ from numpy.typing import NDArray
 from unseen.detectors.cell_search import CellIndex, near_rows
 from unseen.detectors.exact_search import nearest_rows
 from unseen.detectors.fused.moments import Moments, fit_moments
-from unseen.detectors.fused.others import Distances, Positions, evenly_drawn, others, sparse_distances
 from unseen.detectors.fused.ranks import rank_knots, ranks
 from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray
 
 CUES = ("neighbours", "local", "covariance", "ranks", "length")
 """The cues that there always are; see :func:`cue_names`."""
 
-SCALE_CUES = ("nearest", "sparse")
-"""Those that there are beside them where no blocks of columns are looked at."""
+Distances = NDArray[np.float64]
+Positions = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -76,8 +67,6 @@ class NormalModel:
         Block of each column; empty where no cue looks at blocks.
     of_blocks : tuple of Moments
         Of the columns of each block, before any view; empty likewise.
-    sparse : int64 array of shape (n_sparse,)
-        Positions of a few rows of the bank, evenly drawn; empty where cues look at blocks.
     index : CellIndex or None
         Cells of a large bank, which is searched in part; None: the search is exact.
     """
@@ -92,7 +81,6 @@ class NormalModel:
     ranked: Moments
     blocks: NDArray[np.int64]
     of_blocks: tuple[Moments, ...]
-    sparse: NDArray[np.int64]
 
     index: CellIndex | None = None
 
@@ -188,8 +176,6 @@ def cue_names(n_blocks: int) -> tuple[str, ...]:
     n_blocks : int
         Blocks of columns that cues look at; 0: none.
     """
-    if n_blocks == 0:
-        return (*CUES, *SCALE_CUES)
     of_blocks = (f"{cue} {block + 1}" for block in range(n_blocks) for cue in ("length", "columns"))
     return (*CUES, *of_blocks)
 
@@ -241,7 +227,6 @@ def fit_normals(
         fit_moments(ranks(bank, knots)),
         codes,
         of_blocks,
-        evenly_drawn(len(bank)) if blocks is None else np.zeros(0, dtype=np.int64),
         index,
     )
 
@@ -269,6 +254,53 @@ def add_references(model: NormalModel, references: FloatArray, prior: float) -> 
         model.plain.blended(references, prior),
         model.ranked.blended(ranks(references, model.knots), prior),
     )
+
+
+def others(
+    V: FloatArray, bank: FloatArray, centre: NDArray[np.float64], k: int, own: Positions
+) -> tuple[Distances, Positions]:
+    """Return the nearest rows of a bank that each row is itself a row of, without itself.
+
+    Parameters
+    ----------
+    V : float array of shape (n_rows, n_features)
+        Rows.
+    bank : float array of shape (n_bank, n_features)
+        At least two rows.
+    centre : float64 array of shape (n_features,)
+        Near the middle of the bank.
+    k : int
+        How many.
+    own : int64 array of shape (n_rows,)
+        Position of each row in the bank; -1 where it is not in there.
+
+    Returns
+    -------
+    distances, positions : arrays of shape (n_rows, min(k, n_bank - 1))
+    """
+    return without_itself(*nearest_rows(V, bank, centre, k + 1), own)
+
+
+def without_itself(distances: Distances, positions: Positions, own: Positions) -> tuple[Distances, Positions]:
+    """Drop the row itself from its neighbours, or the last one where it is not among them.
+
+    Parameters
+    ----------
+    distances, positions : arrays of shape (n_rows, k + 1)
+        Of the neighbours.
+    own : int64 array of shape (n_rows,)
+        Position of each row in the bank; -1 where it is not in there.
+
+    Returns
+    -------
+    distances, positions : arrays of shape (n_rows, k)
+    """
+    width = distances.shape[1] - 1
+    itself = positions == own[:, None]
+    itself[~itself.any(axis=1), -1] = True
+    kept = ~itself
+    shape = (len(distances), width)
+    return distances[kept].reshape(shape), positions[kept].reshape(shape)
 
 
 def fresh_neighbours(
@@ -355,7 +387,6 @@ def cue_values(
     neighbours: tuple[Distances, Positions],
     own: DomainNormals | None = None,
     unviewed: FloatArray | None = None,
-    itself: Positions | None = None,
 ) -> NDArray[np.float64]:
     """Return all cues of rows of one domain.
 
@@ -371,8 +402,6 @@ def cue_values(
         The references of their domain.
     unviewed : float array of shape (n_rows, n_features) or None
         The rows as they are before any view; None: these.
-    itself : int64 array of shape (n_rows,) or None
-        Position of each row in the bank, which it is not to meet; None: they are not in there.
 
     Returns
     -------
@@ -389,8 +418,6 @@ def cue_values(
         ranked.distances(ranks(V, model.knots)),
         _lengths(V),
     ]
-    if len(model.sparse):
-        found += [distances[:, 0], sparse_distances(model.bank, model.sparse, model.centre, V, itself)[0]]
     before = V if unviewed is None else unviewed
     for block, moments in enumerate(model.of_blocks):
         columns = model.columns(block)

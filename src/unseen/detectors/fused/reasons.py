@@ -97,7 +97,7 @@ def reasons_of(
         novelty=parts.novelty,
         raised=parts.raised,
         reason=np.where(share > 1 - _SHARE, LIKE_KNOWN, np.where(spoke, BOTH, NOVEL)),
-        cue=np.array(mode.cues)[np.argmax(parts.placed * mode.beside(own).weights, axis=1)],
+        cue=np.array(mode.cues)[np.argmax(parts.placed * mode.weights, axis=1)],
         like_kind=np.where(spoke, nearest_kind, ""),
         nearest_kind=nearest_kind,
         kind_distance=kind_distance.astype(np.float64),

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.cell_search import build_index, near_rows
-from unseen.detectors.fused.blocks import column_blocks
+from unseen.detectors.fused.blocks import column_blocks, small_blocks
 from unseen.detectors.fused.choice import (
     PLAIN_WEIGHTS,
     RESIDUAL_WEIGHTS,
-    WEIGHTS_BESIDE_REFERENCES,
     LeftOut,
     Strengths,
     choose_cues,
@@ -45,8 +44,8 @@ from unseen.detectors.fused.novelty import (
     fresh_neighbours,
     nearest_normals,
     own_spread,
+    without_itself,
 )
-from unseen.detectors.fused.others import without_itself
 from unseen.detectors.fused.rounds import Options, Round, TrainingRows, drifted_rounds, rounds_of, thinned
 from unseen.detectors.fused.scales import CueScales, fit_scales
 from unseen.types import FloatArray, StrArray
@@ -136,7 +135,8 @@ def fit_mode(
         cues = choose_cues(left_out, residual=residual)
         weights = weights_of((RESIDUAL_WEIGHTS if residual else PLAIN_WEIGHTS)[cues], names)
     else:
-        cues, weights = choose_domain_weights(left_out, names, residual=residual)
+        small = small_blocks(blocks.codes)
+        cues, weights = choose_domain_weights(left_out, names, residual=residual, small=small)
     normals = fit_normals(rows.normals, spread, options.n_neighbours, blocks)
     placed_normals, scales = _placed_normals(rows, normals, rounds)
     if bank is not None:
@@ -156,9 +156,7 @@ def fit_mode(
         boosted = not rows.by_domain or strengths.source == "boosted"
         labelled = _learn(rows, normals, scales, rounds, placed_normals, options, boosted=boosted)
     odds_centre, odds_spread, floor = _normal_evidence(left_out, strengths.source)
-    beside = weights
-    if not residual and blocks is None and cues in WEIGHTS_BESIDE_REFERENCES:
-        beside = weights_of(WEIGHTS_BESIDE_REFERENCES[cues], names)
+    unit = float(np.quantile(novelty, 0.99) - np.median(novelty))
     mode = Mode(
         view=view,
         normals=normals,
@@ -171,10 +169,7 @@ def fit_mode(
         likeness_levels=np.zeros(0) if rule is None else rule.of(rows.kinds),
         floor=floor,
         reach=max(reach_of(novelty), 1e-3),
-        unit=_unit_of(novelty),
-        weights_beside_references=beside,
-        reach_beside_references=max(reach_of(placed_normals @ beside), 1e-3),
-        unit_beside_references=_unit_of(placed_normals @ beside),
+        unit=max(unit, 1e-3),
         odds_centre=odds_centre,
         odds_spread=odds_spread,
     )
@@ -184,11 +179,6 @@ def fit_mode(
             [_left_out_scores(mode, rows, *pair, options) for pair in zip(rounds, by_round, strict=True)]
         )
     return FittedMode(mode, cues, strengths, rule, scores)
-
-
-def _unit_of(novelty: NDArray[np.float64]) -> float:
-    """Distance from the median of the normals' novelty to its 99 % quantile."""
-    return max(float(np.quantile(novelty, 0.99) - np.median(novelty)), 1e-3)
 
 
 def _left_out_scores(
@@ -313,7 +303,7 @@ def _normals_of_round(rows: TrainingRows, found: Round, options: Options) -> Tau
     bank_domains = rows.normal_domains[stayed]
     normals = rows.normals[stayed[chosen]]
     fresh = fresh_neighbours(found.normals, normals, bank_domains[chosen], bank_domains, chosen)
-    values = cue_values(found.normals, normals, fresh, None, rows.unviewed_normals[stayed[chosen]], chosen)
+    values = cue_values(found.normals, normals, fresh, None, rows.unviewed_normals[stayed[chosen]])
     return normals, found.scales.place(values), bank_domains
 
 
@@ -350,7 +340,7 @@ def _placed_normals(
     if not rounds:
         own = np.arange(len(rows.normals))
         fresh = fresh_neighbours(normals, rows.normals, rows.normal_domains, rows.normal_domains, own)
-        values = cue_values(normals, rows.normals, fresh, None, rows.unviewed_normals, own)
+        values = cue_values(normals, rows.normals, fresh, None, rows.unviewed_normals)
         scales = fit_scales(values)
         return scales.place(values), scales
     for found in rounds:
@@ -367,7 +357,7 @@ def _in_large_bank(
     found = near_rows(bank.rows, bank.rows, index, options.n_neighbours + 1)
     distances, positions = without_itself(*found, np.arange(len(bank.rows)))
     normals = fit_normals(bank.rows, distances.mean(axis=1), options.n_neighbours, index=index)
-    values = cue_values(normals, rows.normals, (distances[bank.own], positions[bank.own]), itself=bank.own)
+    values = cue_values(normals, rows.normals, (distances[bank.own], positions[bank.own]))
     scales = fit_scales(values)
     return normals, scales.place(values), scales
 

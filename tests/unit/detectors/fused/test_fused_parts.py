@@ -12,19 +12,15 @@ from unseen.detectors.fused.forest import MAX_DEPTH, grow_forest
 from unseen.detectors.fused.novelty import (
     CUES,
     add_references,
-    cue_names,
     cue_values,
     fit_normals,
     fresh_neighbours,
     nearest_normals,
     own_spread,
 )
-from unseen.detectors.fused.others import SPARSE_NEIGHBOUR, evenly_drawn, sparse_distances
 from unseen.detectors.fused.ranks import rank_knots, ranks
 from unseen.detectors.fused.scales import fit_scales
 from unseen.scoring.fusion import log_scaled_robust_z
-
-CUES_WITHOUT_DOMAINS = cue_names(0)
 
 
 def test_scales_place_as_the_fusion_function_does():
@@ -86,29 +82,6 @@ def test_cues_have_their_plain_values():
     local = (nearest / (between[order] + np.median(between))).mean(axis=1)
     np.testing.assert_allclose(values[:, CUES.index("local")], local)
     np.testing.assert_allclose(values[:, CUES.index("length")], np.linalg.norm(rows, axis=1))
-    np.testing.assert_allclose(values[:, CUES_WITHOUT_DOMAINS.index("nearest")], nearest[:, 0])
-    few = np.sort(distances[:, evenly_drawn(60)], axis=1)[:, SPARSE_NEIGHBOUR - 1]
-    np.testing.assert_allclose(values[:, CUES_WITHOUT_DOMAINS.index("sparse")], few)
-
-
-def test_few_rows_stand_for_all_evenly():
-    assert [len(evenly_drawn(n)) for n in (1, 7, 50, 900, 9_000, 90_000)] == [1, 7, 20, 30, 300, 1_000]
-    assert evenly_drawn(5).tolist() == [0, 1, 2, 3, 4]
-    rows = evenly_drawn(6_000)
-    assert (rows[0], rows[-1]) == (0, 5_999)
-    assert set(np.diff(rows)) == {30, 31}
-
-
-def test_a_drawn_row_does_not_meet_itself():
-    bank = np.array([[0.0], [1.0], [3.0]])
-    drawn, centre = np.array([0, 2]), np.zeros(1)
-    distances, positions = sparse_distances(bank, drawn, centre, bank, np.arange(3))
-    np.testing.assert_allclose(distances, [3.0, 1.0, 3.0])
-    assert positions.tolist() == [2, 0, 0]
-    np.testing.assert_allclose(sparse_distances(bank, drawn, centre, bank)[0], [3.0, 2.0, 3.0])
-    np.testing.assert_allclose(
-        sparse_distances(bank, drawn[:1], centre, bank, np.arange(3))[0], [0.0, 1.0, 3.0]
-    )
 
 
 def test_training_rows_meet_neither_themselves_nor_their_domain():
@@ -145,7 +118,7 @@ def left_out(kind: str, *, helped: bool, seed: int = 0) -> LeftOut:
     """Rows whose novelty separates a kind fairly; labels of other kinds point at it, or at normals."""
     random = np.random.default_rng(seed)
     y = np.arange(400) >= 300
-    placed = np.zeros((400, len(CUES_WITHOUT_DOMAINS)))
+    placed = np.zeros((400, len(CUES)))
     placed[:, 0] = random.normal(size=400) + 2.0 * y
     wanted = y if helped else ~y
     local = np.where(wanted & (random.random(400) < 0.5), 1.0, 0.0)
@@ -153,7 +126,7 @@ def left_out(kind: str, *, helped: bool, seed: int = 0) -> LeftOut:
 
 
 def test_labels_that_help_kinds_left_out_may_speak():
-    weights = weights_of({"neighbours": 1.0}, CUES_WITHOUT_DOMAINS)
+    weights = weights_of({"neighbours": 1.0})
     chosen = choose_strengths([left_out("a", helped=True)], weights, wide_allowed=True)
     assert chosen.local > 0
     assert chosen.wide > 0
@@ -161,7 +134,7 @@ def test_labels_that_help_kinds_left_out_may_speak():
 
 
 def test_labels_that_mislead_on_one_kind_cost_it_no_more_than_the_tolerance():
-    weights = weights_of({"neighbours": 1.0}, CUES_WITHOUT_DOMAINS)
+    weights = weights_of({"neighbours": 1.0})
     rounds = [left_out("a", helped=True), left_out("b", helped=False, seed=1)]
     chosen = choose_strengths(rounds, weights, wide_allowed=True)
     assert (chosen.fused >= chosen.novelty - TOLERANCE).all()
@@ -169,7 +142,7 @@ def test_labels_that_mislead_on_one_kind_cost_it_no_more_than_the_tolerance():
 
 
 def test_the_wide_term_needs_domains_left_out():
-    weights = weights_of({"neighbours": 1.0}, CUES_WITHOUT_DOMAINS)
+    weights = weights_of({"neighbours": 1.0})
     assert choose_strengths([left_out("a", helped=True)], weights, wide_allowed=False).wide == 0.0
 
 
@@ -209,7 +182,7 @@ def test_growing_trees_warns_of_nothing_in_a_process_without_warning_filters():
 
 
 def test_boosted_trees_are_asked_where_they_serve_kinds_left_out_better():
-    weights = weights_of({"neighbours": 1.0}, CUES_WITHOUT_DOMAINS)
+    weights = weights_of({"neighbours": 1.0})
     plain = left_out("a", helped=False)
     better = left_out("a", helped=True, seed=1)
     item = LeftOut("a", plain.y, plain.placed, plain.local * 0, plain.log_odds, boosted=better.log_odds)
