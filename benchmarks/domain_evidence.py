@@ -26,7 +26,7 @@ from document import markdown, write_block
 from domain_cues import Half
 from unseen.detectors import UnseenDetector
 from unseen.detectors.fused import training
-from unseen.detectors.fused.blocks import column_blocks
+from unseen.detectors.fused.blocks import column_blocks, small_blocks
 from unseen.detectors.fused.choice import SOURCES, weights_of
 from unseen.detectors.fused.cue_choice import candidate_weights
 from unseen.detectors.fused.evidence import log_odds_location
@@ -75,7 +75,8 @@ def judged(rows: TrainingRows, seed: int, *, references: bool) -> Iterator[tuple
     blocks = training._blocks(rows, residual=references)
     assert blocks is not None
     names = cue_names(int(blocks.codes.max()) + 1)
-    weights = weights_of(next(iter(candidate_weights(names, residual=references).values())), names)
+    sets = candidate_weights(names, residual=references, small=small_blocks(blocks.codes))
+    weights = weights_of(next(iter(sets.values())), names)
     for found in rounds_of(rows, own_spread(rows.normals, 5), blocks, options):
         here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held])
         normals = training._normals_of_round(rows, found, options)

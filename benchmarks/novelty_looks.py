@@ -6,6 +6,7 @@ anomalies that no score has seen: all kinds of NSL-KDD's training file, the labe
 CIC-IDS2017 and of ADBench with 50 labels.
 ``references``: a region (*moved*) or a random third of the normals (*same*) is a new place, some of whose
 normals are references.
+``tested``: what the weights that won in these two do on the test rows, where the former ones are better.
 
     python benchmarks/novelty_looks.py looks ../shared/data --write
 """
@@ -27,9 +28,12 @@ from data_sets import adbench
 from document import markdown, write_block
 
 from unseen.data import TablePreprocessor
-from unseen.detectors.fused.choice import PLAIN_WEIGHTS, WEIGHTS_BESIDE_REFERENCES
+from unseen.detectors.exact_search import nearest_rows
+from unseen.detectors.fused.choice import WEIGHTS
 from unseen.detectors.fused.drift import N_DRIFTED, fresh_share, regions
 from unseen.detectors.fused.novelty import (
+    DomainNormals,
+    NormalModel,
     add_references,
     cue_names,
     cue_values,
@@ -48,8 +52,12 @@ COUNTS = (8, 128, 1000)
 FLOWS = {"nsl-kdd": "nsl_kdd", "cic-ids2017": "cic_ids2017"}
 Weights = Mapping[str, float]
 
-BEFORE: Weights = {"neighbours": 1.0, "local": 0.25, "covariance": 0.5, "ranks": 0.5}
-ALL, BESIDE = PLAIN_WEIGHTS["all"], WEIGHTS_BESIDE_REFERENCES["all"]
+USUAL: Weights = WEIGHTS["all"]
+BOTH_ENDS: Weights = {
+    "nearest": 0.5, "neighbours": 0.5, "local": 0.5, "sparse": 0.75, "covariance": 0.5, "ranks": 0.5,
+}  # fmt: skip
+BESIDE: Weights = {**BOTH_ENDS, "local": 1.0, "sparse": 0.0}
+SPARSE_SHARE, SPARSE_NEIGHBOUR, FEWEST_SPARSE = 30, 10, 20
 LOOKS: dict[str, Weights] = {
     "nearest": {"nearest": 1.0},
     "mean of 5 (`neighbours`)": {"neighbours": 1.0},
@@ -61,13 +69,13 @@ LOOKS: dict[str, Weights] = {
     "local": {"local": 1.0},
     "covariance": {"covariance": 1.0},
     "ranks": {"ranks": 1.0},
-    "before: neighbours, ¼ local, ½ covariance, ½ ranks": BEFORE,
-    "the same, the 5th for the mean of 5": {**BEFORE, "neighbours": 0.0, "5th": 1.0},
-    "the same, the mean of 20 for that of 5": {**BEFORE, "neighbours": 0.0, "mean of 20": 1.0},
-    "the same, ½ local": {**BEFORE, "local": 0.5},
-    "the same, and ¾ sparse": {**BEFORE, "sparse": 0.75},
-    "½ nearest, ½ neighbours, ½ local, ½ covariance, ½ ranks": {**ALL, "sparse": 0.0},
-    "**the same, and ¾ sparse**": ALL,
+    "**neighbours, ¼ local, ½ covariance, ½ ranks**": USUAL,
+    "the same, the 5th for the mean of 5": {**USUAL, "neighbours": 0.0, "5th": 1.0},
+    "the same, the mean of 20 for that of 5": {**USUAL, "neighbours": 0.0, "mean of 20": 1.0},
+    "the same, ½ local": {**USUAL, "local": 0.5},
+    "the same, and ¾ sparse": {**USUAL, "sparse": 0.75},
+    "½ nearest, ½ neighbours, ½ local, ½ covariance, ½ ranks": {**BOTH_ENDS, "sparse": 0.0},
+    "these, and ¾ sparse (*both ends*)": BOTH_ENDS,
 }
 
 
@@ -118,22 +126,43 @@ def binary(root: Path, seeds: int) -> Iterator[Rows]:
             yield Rows("ADBench", normals, anomalies, np.full(len(rows), data.name), split.seed)
 
 
+def sparse_rows(bank: np.ndarray) -> np.ndarray:
+    """Return a thirtieth of the normals, evenly drawn; 20 at least, if there are as many."""
+    count = min(len(bank), max(FEWEST_SPARSE, len(bank) // SPARSE_SHARE))
+    return bank[np.linspace(0, len(bank) - 1, count).round().astype(np.int64)]
+
+
+def named_cues(
+    normals: NormalModel, V: np.ndarray, own: DomainNormals | None = None
+) -> dict[str, np.ndarray]:
+    """Return the usual cues of rows, the distance to the nearest normal, and that of a sparse look."""
+    near = nearest_normals(normals, V, own)
+    found = dict(zip(cue_names(0), cue_values(normals, V, near, own).T, strict=True))
+    few = sparse_rows(normals.bank)
+    sparse = nearest_rows(V, few, normals.centre, SPARSE_NEIGHBOUR)[0][:, -1]
+    return {**found, "nearest": near[0][:, 0], "sparse": sparse}
+
+
+def place(usual: Mapping[str, np.ndarray], cues: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Put cues on the scale of usual normals."""
+    scales = fit_scales(np.column_stack([usual[name] for name in cues]))
+    return dict(zip(cues, scales.place(np.column_stack(list(cues.values()))).T, strict=True))
+
+
 def looks_of(rows: Rows, held: np.ndarray, usual: np.ndarray) -> dict[str, np.ndarray]:
     """Place every cue of the normals left out and of the anomalies by a fit on the other normals."""
     V = np.concatenate([rows.normals[held], rows.anomalies])
     bank = rows.normals[~held]
     normals = fit_normals(bank, own_spread(bank, K), K)
-    values = cue_values(normals, V, nearest_normals(normals, V, None))
     distances = normals.nearest(V, 100)[0]
-    farther = {
+    found = {
+        **named_cues(normals, V),
         "5th": distances[:, 4],
         "mean of 20": distances[:, :20].mean(axis=1),
         "20th": distances[:, 19],
         "100th": distances[:, -1],
     }
-    found = np.column_stack([values, *farther.values()])
-    placed = fit_scales(found[: held.sum()][usual[held]]).place(found)
-    return dict(zip((*cue_names(0), *farther), placed.T, strict=True))
+    return place({name: values[: held.sum()][usual[held]] for name, values in found.items()}, found)
 
 
 def areas(rows: Rows, placed: Mapping[str, np.ndarray], weights: Weights) -> dict[str, float]:
@@ -171,25 +200,23 @@ def beside_references(rows: Rows) -> Iterator[tuple[tuple[str, str], dict[str, d
         inside, outside = (draw.permutation(np.flatnonzero(mask)) for mask in (here, ~here))
         usual, bank = rows.normals[outside[:800]], rows.normals[outside[800:]]
         normals = fit_normals(bank, own_spread(bank, K), K)
-        scales = fit_scales(cue_values(normals, usual, nearest_normals(normals, usual, None)))
+        known = named_cues(normals, usual)
         for n in COUNTS:
             judged = rows.normals[inside[n : n + MOST_JUDGED]]
             V = np.concatenate([judged, rows.anomalies])
-            placed = {"": scales.place(cue_values(normals, V, nearest_normals(normals, V, None)))}
+            named = {"": place(known, named_cues(normals, V))}
             for prior in (300.0, 100.0, 30.0):
                 own = add_references(normals, rows.normals[inside[:n]], prior)
-                near = nearest_normals(normals, V, own)
-                placed[f"{prior:g}"] = scales.place(cue_values(normals, V, near, own))
-            named = {key: dict(zip(cue_names(0), value.T, strict=True)) for key, value in placed.items()}
+                named[f"{prior:g}"] = place(known, named_cues(normals, V, own))
             rules = {
-                "no references": ("", ALL),
-                "before: neighbours, ¼ local, ½ covariance, ½ ranks, prior 300": ("300", BEFORE),
-                "the same, prior 30": ("30", BEFORE),
-                "the same, prior 300, local 1": ("300", {**BEFORE, "local": 1.0}),
-                "weights of rows without references, prior 300": ("300", ALL),
-                "**½ nearest, ½ neighbours, local 1, ½ covariance, ½ ranks, prior 300**": ("300", BESIDE),
-                "the same as this, prior 100": ("100", BESIDE),
-                "the same as this, prior 30": ("30", BESIDE),
+                "no references": ("", USUAL),
+                "**neighbours, ¼ local, ½ covariance, ½ ranks, prior 300**": ("300", USUAL),
+                "the same, prior 30": ("30", USUAL),
+                "the same, prior 300, local 1": ("300", {**USUAL, "local": 1.0}),
+                "both ends, prior 300": ("300", BOTH_ENDS),
+                "½ nearest, ½ neighbours, local 1, ½ covariance, ½ ranks, prior 300": ("300", BESIDE),
+                "these, prior 100": ("100", BESIDE),
+                "these, prior 30": ("30", BESIDE),
             }
             yield (
                 (rows.name, f"{way}, {n}"),
@@ -197,13 +224,56 @@ def beside_references(rows: Rows) -> Iterator[tuple[tuple[str, str], dict[str, d
             )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("mode", choices=["looks", "references"])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--write", action="store_true", help=f"renew the table in docs/{PAGE}")
-    options = parser.parse_args()
+def tested(root: Path, seeds: int) -> Iterator[tuple[str, dict[str, dict[str, float]]]]:
+    """Yield the AUROC of the usual and of the winning weights on the test rows of flows, without labels."""
+    for name, n_references in (("nsl-kdd", 0), ("nsl-kdd", 1000), ("cic-ids2017", 0)):
+        table, extra, kinds = read(name, root / FLOWS[name])
+        labels = table.labels
+        for seed in range(seeds):
+            split = leave_one_kind_out(
+                labels, shots=10, seeds=[seed], references=n_references, max_normals=10_000,
+                held_out_kinds=kinds, **extra,
+            )[0]  # fmt: skip
+            rows_of = prepared(argparse.Namespace(dataset=name), table, split.train)
+            bank = rows_of(split.train)
+            normals = fit_normals(bank, own_spread(bank, K), K)
+            usual = named_cues(normals, rows_of(split.calibration))
+            references = rows_of(split.references) if n_references else None
+            own = None if references is None else add_references(normals, references, 300.0)
+            judged = np.unique(np.concatenate([split.test_of(kind) for kind in kinds]))
+            placed = place(usual, named_cues(normals, rows_of(judged), own))
+            found: dict[str, dict[str, float]] = {}
+            for rule, weights in (
+                ("usual", USUAL),
+                ("won on training rows", BOTH_ENDS if own is None else BESIDE),
+            ):
+                score = np.asarray(sum(weight * placed[cue] for cue, weight in weights.items()))
+                at = {kind: np.isin(judged, split.test_of(kind)) for kind in kinds}
+                found[rule] = {
+                    kind: float(auroc(labels.y[judged[own_rows]], score[own_rows]))
+                    for kind, own_rows in at.items()
+                }
+            beside = f", {n_references} references" if n_references else ""
+            yield f"{name}{beside}", found
+
+
+def test_table(root: Path, seeds: int) -> str:
+    """Return a line a data set and rule: AUROC of the kinds, and their mean."""
+    values: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for name, found in tested(root, seeds):
+        for rule, kinds in found.items():
+            for kind, value in kinds.items():
+                values[name, rule][kind].append(value)
+    lines = []
+    for (name, rule), kinds in values.items():
+        each = {kind: float(np.mean(found)) for kind, found in kinds.items()}
+        listed = ", ".join(f"{kind} {value:.3f}" for kind, value in each.items())
+        lines.append([name, rule, listed, f"{np.mean(list(each.values())):.3f}"])
+    return markdown(["test rows", "weights", "AUROC", "mean"], lines)
+
+
+def training_table(options: argparse.Namespace) -> str:
+    """Return a line a rule: the mean AUROC over kinds in each setting."""
     looks = options.mode == "looks"
     sources = [flows(name, options.data, options.seeds) for name in FLOWS]
     sources += [binary(options.data, options.seeds)] if looks else []
@@ -215,12 +285,21 @@ def main() -> None:
                 for rule, kinds in values.items():
                     for kind, value in kinds.items():
                         own[rule][kind].append(value)
-            print(f"{rows.name}, seed {rows.seed}: done", file=sys.stderr, flush=True)
     lines = [
         [rule, *(f"{np.mean([np.mean(v) for v in own[rule].values()]):.3f}" for own in found.values())]
         for rule in next(iter(found.values()))
     ]
-    text = markdown(["AUROC, mean over kinds", *(f"{name}, {way}" for name, way in found)], lines)
+    return markdown(["AUROC, mean over kinds", *(f"{name}, {way}" for name, way in found)], lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("mode", choices=["looks", "references", "tested"])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--write", action="store_true", help=f"renew the table in docs/{PAGE}")
+    options = parser.parse_args()
+    text = test_table(options.data, 3) if options.mode == "tested" else training_table(options)
     print(text)
     if options.write:
         write_block(PAGE, f"novelty-{options.mode}", text)

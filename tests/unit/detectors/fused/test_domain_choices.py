@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from unseen.detectors import UnseenDetector
-from unseen.detectors.fused.blocks import MOST_BLOCKS, column_blocks
+from unseen.detectors.fused.blocks import MOST_BLOCKS, column_blocks, small_blocks
 from unseen.detectors.fused.checking import check_scatter
 from unseen.detectors.fused.choice import LeftOut
 from unseen.detectors.fused.cue_choice import candidate_weights, choose_domain_weights, gain_of
@@ -169,6 +169,31 @@ def test_lengths_of_blocks_weigh_as_much_as_the_other_cues_of_residuals():
     }
     plain = candidate_weights(cue_names(2), residual=False)
     assert not any("length" in cue for named in plain.values() for cue in named)
+
+
+def test_small_blocks_have_less_than_an_equal_share_of_the_columns():
+    assert small_blocks(np.array([0, 0, 0, 1])) == (1,)
+    assert small_blocks(np.array([0, 1, 1, 2, 2, 2])) == (0,)
+    assert small_blocks(np.array([0, 0, 1, 1])) == ()
+    assert small_blocks(np.zeros(5, dtype=np.int64)) == ()
+
+
+def test_columns_of_small_blocks_are_usual():
+    sets = candidate_weights(cue_names(3), residual=False, small=(1, 2))
+    assert next(iter(sets.items())) == (
+        "near, small blocks",
+        {"neighbours": 1.0, "local": 0.25, "columns 2": 0.625, "columns 3": 0.625},
+    )
+    assert "near" in sets
+    sets = candidate_weights(cue_names(2), residual=True, small=(1,))
+    assert next(iter(sets.values())) == {
+        "neighbours": 1.0,
+        "length": 1.0,
+        "length 1": 1.0,
+        "length 2": 1.0,
+        "columns 2": 1.0,
+    }
+    assert choose_domain_weights([], cue_names(2), residual=True, small=(1,))[0] == "residual, small blocks"
 
 
 @pytest.fixture(scope="module")
