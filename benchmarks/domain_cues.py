@@ -51,6 +51,7 @@ WITH_SCATTER = {STEADY: NEAREST, BY_BLOCK: NEAREST, CENTRE_BY_BLOCK: CENTRE}
 BASES = {"references": "the same, by the scatter of the references", "raw": "neighbours, ¼ local"}
 """The sets that others are compared with."""
 
+WITH_FOREST = (NEAREST, "raw")
 Sets = dict[str, dict[tuple[str, str], float]]
 
 
@@ -158,10 +159,12 @@ def placed_cues(half: Half, fold: int, view: str) -> tuple[dict[str, np.ndarray]
     met = fresh_neighbours(model, V[bank], domains, domains, np.arange(len(bank)))
     ours = cue_values(model, V[bank], met, None, half.X[bank])
     theirs = cue_values(model, V[rows], nearest_normals(model, V[rows], None), None, half.X[rows])
-    forest = IsolationForest(n_estimators=100, random_state=fold).fit(V[bank])
-    ours = np.column_stack([ours, -forest.score_samples(V[bank])])
-    theirs = np.column_stack([theirs, -forest.score_samples(V[rows])])
-    names = (*cue_names(len(model.of_blocks)), "isolation forest")
+    names = cue_names(len(model.of_blocks))
+    if view in WITH_FOREST:
+        forest = IsolationForest(n_estimators=100, random_state=fold).fit(V[bank])
+        ours = np.column_stack([ours, -forest.score_samples(V[bank])])
+        theirs = np.column_stack([theirs, -forest.score_samples(V[rows])])
+        names = (*names, "isolation forest")
     return dict(zip(names, fit_scales(ours).place(theirs).T, strict=True)), rows
 
 

@@ -44,11 +44,6 @@ def say(text: str = "", *, quiet: bool = False) -> None:
     typer.echo(text, err=quiet)
 
 
-def warn(text: str) -> None:
-    """Print a note on stderr."""
-    typer.echo(f"note: {text}", err=True)
-
-
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
     """Print a table; the first column is text, the others are right-aligned.
 

@@ -223,6 +223,8 @@ def score_folder(
     if (images.splits == TEST).any():
         images = images.split(TEST)
         say(f"{folder}: the {len(images):,} pictures of its test part", quiet=as_json)
+    for note in images.notes[1:]:
+        say(f"note: {note}", quiet=as_json)
     with row_progress("scoring", len(images), "pictures") as advance:
         summary = score_images(model, images, folder, out, progress=advance, **options)
     if as_json:

@@ -12,8 +12,8 @@ import pytest
 from unseen.data import Table
 from unseen.detectors import KNearestNeighbours, UnseenDetector
 from unseen.metrics.ranking import auroc
-from unseen.pipeline import TableModel
-from unseen.pipeline.estimate import estimate_sentence, estimate_unlabelled_kinds
+from unseen.pipeline import TableModel, score_file
+from unseen.pipeline.estimate import estimate_sentence, estimate_unlabelled_kinds, kind_sentences
 from unseen.pipeline.score_writer import ScoreEncoder
 from unseen.pipeline.table_model import by_whole_domains
 from unseen.scoring.calibration import hold_back
@@ -124,6 +124,9 @@ def test_intervals_are_over_domains_and_a_kind_of_one_domain_is_named(make_table
     sentence = estimate_sentence(json.loads(json.dumps(found.to_json())))
     assert "odd rests on 1 domain" in sentence
     assert "high rests" not in sentence
+    high, odd = kind_sentences(found.to_json())
+    assert "of 18 domains flagged" in high
+    assert "of 1 domain flagged" in odd
     assert "over other domains like these AUROC" in sentence
 
 
@@ -137,3 +140,18 @@ def test_the_interval_over_domains_is_wider_than_that_over_rows(make_table):
     assert again is not None
     for a, b in zip(once.kinds, again.kinds, strict=True):
         assert np.ptp(b.auroc_interval) > 0.7 * np.ptp(a.auroc_interval)
+
+
+def test_the_rule_of_new_domains_promises_no_more_than_they_can(make_table, tmp_path):
+    model = TableModel.fit(places(make_table, 0, n_domains=8), UnseenDetector(n_trees=5, n_jobs=1))
+    assert model.calibration.n_domains == 8
+    rows = tmp_path / "rows.parquet"
+    places(make_table, 1, n_domains=2).features.write_parquet(rows)
+    said = score_file(model, rows, tmp_path / "out.csv").rule
+    promised = model.calibration.guaranteed_false_alarm_rate
+    assert promised > 0.1
+    assert (
+        said == f"aims at 0.01 of the normals of a new domain (8 domains can promise at most {promised:.3g})"
+    )
+    other = score_file(model, rows, tmp_path / "out.csv", false_alarm_rate=0.05).rule
+    assert other == "aims at 0.05 of the normals of a new domain"
