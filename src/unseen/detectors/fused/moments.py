@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from unseen.detectors.baselines.mahalanobis import blended_moments, floored, shrunk_covariance
 from unseen.types import FloatArray
 
+_CHUNK_ROWS = 1_024
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -45,7 +47,11 @@ class Moments:
 
     def distances(self, V: FloatArray) -> NDArray[np.float64]:
         """Return the Mahalanobis distance of each row, shape (n_rows,)."""
-        return np.asarray(np.sqrt(np.maximum(self.contributions(V).sum(axis=1), 0.0)))
+        squared = np.empty(len(V), dtype=np.float64)
+        for start in range(0, len(V), _CHUNK_ROWS):
+            centred = V[start : start + _CHUNK_ROWS] - self.mean
+            np.einsum("ij,ij->i", centred, centred @ self.precision, out=squared[start : start + _CHUNK_ROWS])
+        return np.asarray(np.sqrt(np.maximum(squared, 0.0)))
 
     def blended(self, references: FloatArray, prior: float) -> Moments:
         """Return these moments with references weighed in, ``prior`` rows strong.
