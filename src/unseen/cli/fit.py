@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unseen.cli import options
-from unseen.cli.console import print_json, say
+from unseen.cli.console import print_json, say, waiting
 
 if TYPE_CHECKING:
     from unseen.data import Table
@@ -153,10 +153,12 @@ def fit_and_estimate(table: Table, detector: BaseDetector, *, estimate: bool) ->
     from unseen.pipeline import TableModel
     from unseen.pipeline.estimate import estimate_unlabelled_kinds
 
-    model = TableModel.fit(table, detector)
+    with waiting("fitting"):
+        model = TableModel.fit(table, detector)
     if estimate:
         n_references = detector.n_references if detector.view != "raw" else 0
-        found = estimate_unlabelled_kinds(table, detector, n_references=n_references)
+        with waiting("estimating how kinds without labels will be caught"):
+            found = estimate_unlabelled_kinds(table, detector, n_references=n_references)
         if found is not None:
             model.summary = replace(model.summary, estimate=found.to_json())
     return model
@@ -180,7 +182,8 @@ def note_suspects(model: TableModel, table: Table, file: Path | None) -> None:
     from unseen.errors import LabelError
     from unseen.pipeline.suspects import find_suspects
 
-    found = find_suspects(table, max_rows=5_000 if file is None else None, seed=model.detector.seed)
+    with waiting("looking for anomalies among the rows"):
+        found = find_suspects(table, max_rows=5_000 if file is None else None, seed=model.detector.seed)
     if found is None:
         if file is not None:
             raise LabelError("--suspects needs at least 20 rows taken for normal, in 2 groups or more.")
@@ -256,7 +259,8 @@ def _calibration_lines(summary: FitSummary) -> list[str]:
 def _with_chosen_view(detector: BaseDetector, table: Table, *, quiet: bool) -> BaseDetector:
     from unseen.pipeline import compare_table_views
 
-    choice = compare_table_views(detector, table)
+    with waiting("comparing views on domains left out"):
+        choice = compare_table_views(detector, table)
     values = ", ".join(f"{name} {value:.3f}" for name, value in choice.values.items())
     say(f"view: {choice.view} by {choice.criterion}" + (f" ({values})" if values else ""), quiet=quiet)
     chosen: BaseDetector = detector.set_params(view=choice.view)
