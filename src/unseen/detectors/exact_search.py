@@ -34,6 +34,9 @@ _LEAST_ROWS, _LEAST_BANK, _LEAST_FEATURES, _MOST_FEATURES = 512, 2_048, 48, 512
 """Fewer directions are worth looking for from so many rows and features on, and up to so many features."""
 
 _ROWS_FOR_DIRECTIONS = 2_000
+_TRIED, _LEAST_PROVEN = 128, 0.7
+"""So many rows show whether it is worth it: if so large a share of them is proven."""
+
 _VARIANCE_LEFT = 0.005
 _DIFFERENCES = 250_000
 """So many differences are held at once."""
@@ -67,10 +70,10 @@ def nearest_rows(
     rows = np.arange(len(X))
     directions = _directions(X, bank, centre)
     if directions is not None:
-        rows = rows[~search.fill(rows, torch.float32, directions)]
+        rows = _along_directions(search, rows, directions)
     for precision in (torch.float32, torch.float64):
         if len(rows):
-            rows = rows[~search.fill(rows, precision)]
+            rows = rows[~search.fill(rows, _prepare(bank - centre, precision))]
     return np.sqrt(search.squared), search.positions
 
 
@@ -85,12 +88,11 @@ class _Search:
     positions: NDArray[np.int64]
 
     def fill(
-        self, rows: NDArray[np.int64], precision: torch.dtype, directions: NDArray[np.float64] | None = None
+        self, rows: NDArray[np.int64], table: torch.Tensor, directions: NDArray[np.float64] | None = None
     ) -> NDArray[np.bool_]:
         """Find the nearest of some rows; return for which of them they are proven to be the nearest."""
-        k = self.squared.shape[1]
+        k, precision = self.squared.shape[1], table.dtype
         n_candidates = min(len(self.bank), k + _SPARE_CANDIDATES)
-        table = _prepare(_seen(self.bank - self.centre, directions), precision)
         certain = np.ones(len(rows), dtype=np.bool_)
         step = max(16, _CHUNK_CELLS // len(table))
         room = torch.empty((min(step, len(rows)), len(table)), dtype=precision)
@@ -112,6 +114,18 @@ class _Search:
                     precision,
                 )
         return certain
+
+
+def _along_directions(
+    search: _Search, rows: NDArray[np.int64], directions: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Search along few directions, if a few rows show that this proves most; return the rows left over."""
+    table = _prepare(_seen(search.bank - search.centre, directions), torch.float32)
+    few, others = rows[:_TRIED], rows[_TRIED:]
+    certain = search.fill(few, table, directions)
+    if np.mean(certain) < _LEAST_PROVEN:
+        return np.concatenate([few[~certain], others])
+    return np.concatenate([few[~certain], others[~search.fill(others, table, directions)]])
 
 
 def _directions(X: FloatArray, bank: FloatArray, centre: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -92,11 +92,36 @@ def test_what_few_directions_hide_is_searched_again():
     """Rows that differ in what is left over only: candidates along the directions prove nothing."""
     random = np.random.default_rng(5)
     bank = waves(random, 2_100)
-    bank[1_000:] = bank[0] + 0.5 * random.normal(size=(1_100, 64))
+    bank[1_000:] = bank[0] + 0.1 * random.normal(size=(1_100, 64))
     X = bank[1_000:1_600] + 0.01 * random.normal(size=(600, 64))
+    assert exact_search._directions(X, bank, bank.mean(axis=0)) is not None
     distances, positions = nearest_rows(X, bank, bank.mean(axis=0), 3)
     np.testing.assert_array_equal(positions[:, 0], np.arange(1_000, 1_600))
     np.testing.assert_allclose(distances, brute_force(X, bank, 3), rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_hard", [0, 128, 600])
+def test_few_directions_are_given_up_where_they_prove_little(monkeypatch, n_hard):
+    random = np.random.default_rng(8)
+    bank, X = waves(random, 2_100), waves(random, 600)
+    bank[1_000:] = bank[0] + 0.1 * random.normal(size=(1_100, 64))
+    X[:n_hard] = bank[1_000 : 1_000 + n_hard] + 0.05 * random.normal(size=(n_hard, 64))
+    asked = []
+    fill = exact_search._Search.fill
+
+    def counted(search, rows, table, directions=None):
+        asked.append((len(rows), directions is not None))
+        return fill(search, rows, table, directions)
+
+    monkeypatch.setattr(exact_search._Search, "fill", counted)
+    distances, _positions = nearest_rows(X, bank, bank.mean(axis=0), 3)
+    np.testing.assert_allclose(distances, brute_force(X, bank, 3), rtol=1e-9)
+    assert asked[0] == (128, True)
+    if n_hard:
+        assert asked[1][0] > 480
+        assert not asked[1][1]
+    else:
+        assert asked[1] == (472, True)
 
 
 def test_rows_that_are_equally_far_come_in_the_order_of_the_bank():
