@@ -263,7 +263,10 @@ def _rests_on(found: dict[str, list[dict]]) -> str:
         for run in runs:
             for item in run["promised"]["kinds"]:
                 counts[item["kind"]].append(item["n_domains"])
-    spans = (f"{kind} on {min(n)} to {max(n)}" for kind, n in sorted(counts.items()))
+    spans = (
+        f"{kind} on {min(n)}" + (f" to {max(n)}" if max(n) > min(n) else "")
+        for kind, n in sorted(counts.items())
+    )
     return f"Domains that known kinds rest on: {', '.join(spans)}."
 
 
