@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from unseen.nn.backbones.frozen import FrozenBackbone, normalised
 from unseen.nn.patches.maps import to_pixels, top_count
-from unseen.nn.patches.staged_search import CELL_CHANNELS, CLOSE_PROBES
+from unseen.nn.patches.staged_search import CLOSE_PROBES
 from unseen.pixels import resize_image
 
 _BITS = 22
@@ -132,7 +132,7 @@ class StagedBank(nn.Module):
             self.register_buffer("cell_of", _cell_of(memory["starts"]))
         if "short" in memory:
             self.register_buffer("near_cell_of", _cell_of(memory["near_starts"]))
-            self.register_buffer("short_centres", self.centres @ self.projection[:, :CELL_CHANNELS])
+            self.register_buffer("short_centres", self.centres @ self.projection)
 
     def exactly(self, patches: Tensor) -> Tensor:
         """Return the places of the nearest patches, (n, n_patches, channels) -> (n, n_patches)."""
@@ -141,13 +141,11 @@ class StagedBank(nn.Module):
     def roughly(self, patches: Tensor) -> Tensor:
         """Return the places of near patches, (n, n_patches, channels) -> (n, n_patches)."""
         short = patches @ self.projection
-        to_centres = short[:, :, :CELL_CHANNELS] @ self.short_centres.T
-        return self.near[_probed(short, self.short, to_centres, self.near_cell_of, 1)]
+        return self.near[_probed(short, self.short, self.short_centres, self.near_cell_of, 1)]
 
     def closely(self, patches: Tensor) -> Tensor:
         """Return the places of the nearest patches, (n, n_patches, channels) -> (n, n_patches)."""
-        to_centres = patches @ self.centres.T
-        return _probed(patches, self.bank, to_centres, self.cell_of, CLOSE_PROBES)
+        return _probed(patches, self.bank, self.centres, self.cell_of, CLOSE_PROBES)
 
 
 def _cell_of(starts: NDArray[np.float32]) -> Tensor:
@@ -155,10 +153,11 @@ def _cell_of(starts: NDArray[np.float32]) -> Tensor:
     return torch.arange(len(sizes)).repeat_interleave(sizes)
 
 
-def _probed(patches: Tensor, bank: Tensor, to_centres: Tensor, cell_of: Tensor, probes: int) -> Tensor:
+def _probed(patches: Tensor, bank: Tensor, centres: Tensor, cell_of: Tensor, probes: int) -> Tensor:
     """The rows of the bank with the largest products, among those of the nearest cells."""
-    cells = to_centres.topk(min(probes, to_centres.shape[2]), dim=2).indices
-    open_cells = torch.zeros_like(to_centres).scatter(2, cells, 1.0)
+    products = patches @ centres.T
+    cells = products.topk(min(probes, len(centres)), dim=2).indices
+    open_cells = torch.zeros_like(products).scatter(2, cells, 1.0)
     allowed = open_cells[:, :, cell_of] > 0
     return torch.where(allowed, patches @ bank.T, torch.full((), -1e30)).argmax(dim=2)
 

@@ -10,9 +10,9 @@ and a picture's score is the mean of its highest 1 % of patches. No training.
 
 The search has two stages by default. The bank is divided in cells (k-means of directions). For the maps, a
 patch is compared with the mean direction of its nearest cell (cosine) or with a patch of its nearest cell or
-of those near its border, the nearest along the bank's first principal directions (length of the residual).
-The patches that come out highest are then compared with all patches of their eight nearest cells, and the
-picture's score is theirs.
+of those that lie second nearest to that cell, the nearest along the bank's first principal directions (length
+of the residual). The patches that come out highest are then compared with all patches of their eight nearest
+cells, and the picture's score is theirs.
 """
 
 from __future__ import annotations

@@ -93,28 +93,7 @@ def nearest_in_cells(
     int64 tensor of shape (n_queries,)
         Rows of the bank.
     """
-    return nearest_in(nearest_cells(queries, centres, min(probes, len(centres))), queries, bank, starts)
-
-
-def nearest_in(cells: Tensor, queries: Tensor, bank: Tensor, starts: Tensor) -> Tensor:
-    """Return where the patch with the largest cosine to each query is, among those of given cells.
-
-    Parameters
-    ----------
-    cells : int64 tensor of shape (n_queries, probes)
-        Cells that are looked through for each query.
-    queries : float tensor of shape (n_queries, channels)
-        Of any length.
-    bank : float tensor of shape (n_bank, channels)
-        Rows of one length, cell after cell.
-    starts : int64 tensor of shape (n_cells + 1,)
-        Where each cell begins, and the length of the bank.
-
-    Returns
-    -------
-    int64 tensor of shape (n_queries,)
-        Rows of the bank.
-    """
+    cells = nearest_cells(queries, centres, min(probes, len(centres)))
     probes, n_cells = cells.shape[1], len(starts) - 1
     order = _sorted_places(cells.flatten(), n_cells)
     grouped = queries.index_select(0, order if probes == 1 else order // probes)

@@ -1,8 +1,8 @@
 """Nearest patches in two stages: all patches of a picture roughly, those that its score depends on closely.
 
 The bank lies in cells of alike directions (:mod:`unseen.nn.patches.cells`). Roughly: in the nearest
-cell, along the bank's first principal directions, where patches of the bank near a border between two cells
-lie in both. Closely: in more cells, by all channels.
+cell, along the bank's first principal directions, where every patch of the bank also lies in the cell that is
+second nearest to it. Closely: in more cells, by all channels.
 """
 
 from __future__ import annotations
@@ -11,16 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unseen.nn.patches.cells import Cells, divide, nearest_cells, nearest_in, nearest_in_cells
+from unseen.nn.patches.cells import Cells, divide, nearest_cells, nearest_in_cells
 
 SHORT_CHANNELS = 64
 """Principal directions at most that patches are compared by roughly."""
-
-CELL_CHANNELS = 32
-"""The first of these, by which the cell of a patch is found roughly."""
-
-SHARED_ROWS = 0.5
-"""Share of the patches of a bank that are looked for in two cells."""
 
 CLOSE_PROBES = 8
 """Cells that are looked through closely."""
@@ -46,7 +40,7 @@ def in_cells(patches: Tensor, n_cells: int, *, short: bool, seed: int) -> dict[s
         Cell after cell, ``bank``: (n_patches, channels), of length 1, and ``lengths``: (n_patches,);
         ``centres``: (n_cells, channels), mean directions; ``starts``: int64 (n_cells + 1,), where cells
         begin. With ``short``, ``projection``: (channels, n_short), principal directions; ``near``: int64
-        (n_near,), rows of the bank, each in its cell and those near a border in a second, cell after cell;
+        (n_near,), rows of the bank, each in its cell and in the second nearest, cell after cell;
         ``near_starts``: int64 (n_cells + 1,), where cells begin in it; and ``short``: (n_near, n_short),
         these rows along the directions.
     """
@@ -64,10 +58,7 @@ def in_cells(patches: Tensor, n_cells: int, *, short: bool, seed: int) -> dict[s
 
 
 def with_neighbours(bank: Tensor, cells: Cells) -> tuple[Tensor, Tensor]:
-    """Return the rows of each cell together with those near its border, of which it is the second nearest.
-
-    Near a border are the rows whose cosines to the means of their two nearest cells differ least,
-    :data:`SHARED_ROWS` of them.
+    """Return the rows of each cell together with those that it is the second nearest cell of.
 
     Parameters
     ----------
@@ -79,7 +70,7 @@ def with_neighbours(bank: Tensor, cells: Cells) -> tuple[Tensor, Tensor]:
     Returns
     -------
     rows : int64 tensor of shape (n_near,)
-        Cell after cell, rising within each. Each row of the bank once, those near a border twice.
+        Cell after cell, rising within each. Each row of the bank twice; once, if there is one cell.
     starts : int64 tensor of shape (n_cells + 1,)
         Where each cell begins in it, and its length.
     """
@@ -89,13 +80,9 @@ def with_neighbours(bank: Tensor, cells: Cells) -> tuple[Tensor, Tensor]:
     own = torch.arange(n_cells).repeat_interleave(cells.starts.diff())
     nearest = nearest_cells(bank, cells.centres, 2)
     other = torch.where(nearest[:, 0] == own, nearest[:, 1], nearest[:, 0])
-    gaps = (bank * (cells.centres[own] - cells.centres[other])).sum(dim=1)
-    shared = gaps.argsort(stable=True)[: round(SHARED_ROWS * len(bank))].sort().values
-    homes = torch.cat([own, other[shared]])
-    rows = torch.cat([torch.arange(len(bank)), shared])
-    order = (homes * len(bank) + rows).argsort()
+    homes = torch.stack([own, other], dim=1).flatten()
     counts = torch.bincount(homes, minlength=n_cells)
-    return rows[order], F.pad(counts.cumsum(0), (1, 0))
+    return homes.argsort(stable=True) // 2, F.pad(counts.cumsum(0), (1, 0))
 
 
 def principal_directions(rows: Tensor, count: int) -> Tensor:
@@ -133,10 +120,9 @@ def nearest_roughly(queries: Tensor, memory: dict[str, Tensor]) -> Tensor:
         Rows of the bank.
     """
     projection = memory["projection"]
-    short = queries @ projection
-    few = short[:, :CELL_CHANNELS]
-    cells = nearest_cells(few, memory["centres"] @ projection[:, :CELL_CHANNELS], 1)
-    return memory["near"].index_select(0, nearest_in(cells, short, memory["short"], memory["near_starts"]))
+    short, centres = queries @ projection, memory["centres"] @ projection
+    places = nearest_in_cells(short, memory["short"], centres, memory["near_starts"])
+    return memory["near"].index_select(0, places)
 
 
 def nearest_closely(queries: Tensor, memory: dict[str, Tensor]) -> Tensor:
