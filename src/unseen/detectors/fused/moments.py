@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.detectors.baselines.mahalanobis import blended_moments, floored, shrunk_covariance
+from unseen.detectors.baselines.mahalanobis import blended_moments, floored, inverse, shrunk_covariance
 from unseen.types import FloatArray
 
 _CHUNK_ROWS = 1_024
@@ -69,7 +69,7 @@ class Moments:
         """
         mean, covariance = blended_moments(self.mean, self.covariance, references, prior)
         covariance = floored(covariance)
-        return Moments(mean, covariance, _inverse(covariance))
+        return Moments(mean, covariance, inverse(covariance))
 
 
 def fit_moments(rows: FloatArray) -> Moments:
@@ -86,9 +86,4 @@ def fit_moments(rows: FloatArray) -> Moments:
     """
     values = rows.astype(np.float64)
     covariance = np.ascontiguousarray(floored(shrunk_covariance(values, "ledoit-wolf")))
-    return Moments(values.mean(axis=0), covariance, _inverse(covariance))
-
-
-def _inverse(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    inverse = np.linalg.inv(covariance)
-    return np.ascontiguousarray((inverse + inverse.T) / 2)
+    return Moments(values.mean(axis=0), covariance, inverse(covariance))

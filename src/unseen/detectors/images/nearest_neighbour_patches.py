@@ -11,9 +11,8 @@ and a picture's score is the mean of its highest 1 % of patches. No training.
 The search has two stages by default. The bank is divided in cells (k-means of directions). For the maps, a
 patch is compared with the mean direction of its nearest cell (cosine) or with a patch of its nearest cell or
 of those that lie second nearest to that cell, the nearest along the bank's first principal directions (length
-of the residual). The patches that come
-out highest are then compared with all patches of their eight nearest cells, and the picture's score is
-theirs.
+of the residual). The patches that come out highest are then compared with all patches of their eight nearest
+cells, and the picture's score is theirs.
 """
 
 from __future__ import annotations
@@ -49,6 +48,8 @@ SEARCHES = ("two-stage", "exact")
 _SMALL_BANK = 1024
 _CELLS = {"cosine": 1.2, "residual-norm": 1.06}
 """Cells over the root of the number of patches."""
+
+_BLOCK_ROWS = 1024
 
 LEAST_CANDIDATES = {"cosine": 48, "residual-norm": 40}
 CANDIDATES = 4
@@ -237,7 +238,10 @@ class NearestNeighbourPatches(BaseImageDetector):
         return 1 - cosines if self.score == "cosine" else self._lengths(queries, places, memory)
 
     def _lengths(self, queries: Tensor, places: Tensor, memory: Tensors) -> Tensor:
-        nearest = memory["bank"].index_select(0, places)
-        nearest *= memory["lengths"].index_select(0, places)[:, None]
-        lengths: Tensor = torch.linalg.vector_norm(nearest.sub_(queries), dim=1)
+        lengths = queries.new_empty(len(queries))
+        blocks = (torch.split(values, _BLOCK_ROWS) for values in (queries, places, lengths))
+        for block, found, of_block in zip(*blocks, strict=True):  # stays in the processor's cache
+            nearest = memory["bank"].index_select(0, found)
+            nearest *= memory["lengths"].index_select(0, found)[:, None]
+            torch.linalg.vector_norm(nearest.sub_(block), dim=1, out=of_block)
         return lengths

@@ -167,11 +167,12 @@ def patch_grid(maps: FeatureMaps, *, stride: int | None = None, pool: int = 1, f
     for _, values in sorted(maps.items()):
         if pool > 1:
             values = F.avg_pool2d(values, pool, stride=1, padding=pool // 2, count_include_pad=False)
-        if values.shape[-2:] != shape:
-            last = values.contiguous(memory_format=torch.channels_last)  # several times as fast
-            values = F.interpolate(last, size=shape, mode="bilinear", align_corners=False)
-        grid[:, first : first + values.shape[1]] = values
-        first += values.shape[1]
+        own = slice(first, first := first + values.shape[1])
+        for place in range(n):  # one at a time stays in the processor's cache
+            last = values[place : place + 1].contiguous(memory_format=torch.channels_last)
+            if last.shape[-2:] != shape:
+                last = F.interpolate(last, size=shape, mode="bilinear", align_corners=False)
+            grid[place, own] = last[0]
     return grid
 
 

@@ -19,7 +19,7 @@ from unseen.nn.patches.neighbours import nearest_by_cosine
 
 _ROUNDS = 6
 _QUERY_ROWS = 1024
-_MOST_PASSES = 2
+_MOST_PASSES = 8
 _SHORT = 2**15
 
 
@@ -94,23 +94,22 @@ def nearest_in_cells(
         Rows of the bank.
     """
     cells = nearest_cells(queries, centres, min(probes, len(centres)))
-    n_queries, probes = cells.shape
-    order = _sorted_places(cells.flatten(), len(centres))
-    grouped = queries.index_select(0, order // probes)
-    counts = torch.bincount(cells.flatten(), minlength=len(centres)).tolist()
-    values, places = [], []
-    parts = torch.split(bank, starts.diff().tolist())
-    for block, part, first in zip(torch.split(grouped, counts), parts, starts[:-1].tolist(), strict=True):
+    probes, n_cells = cells.shape[1], len(starts) - 1
+    order = _sorted_places(cells.flatten(), n_cells)
+    grouped = queries.index_select(0, order if probes == 1 else order // probes)
+    counts = torch.bincount(cells.flatten(), minlength=n_cells)
+    columns = []
+    blocks = torch.split(grouped, counts.tolist())
+    parts = torch.split(bank.T, starts.diff().tolist(), dim=1)
+    for block, part in zip(blocks, parts, strict=True):
         if len(block):
-            products = block @ part.T
-            columns = _argmax(products)
-            places.append(columns + first)
-            if probes > 1:
-                values.append(products.gather(1, columns[:, None])[:, 0])
-    found = torch.empty_like(order).scatter_(0, order, torch.cat(places)).view(n_queries, probes)
+            columns.append(_argmax(block @ part))
+    places = torch.cat(columns).add_(starts[:-1].repeat_interleave(counts))
+    found = torch.empty_like(order).scatter_(0, order, places).view(-1, probes)
     if probes == 1:
         return found[:, 0]
-    of_probes = grouped.new_empty(len(order)).scatter_(0, order, torch.cat(values)).view(n_queries, probes)
+    products = grouped.mul_(bank.index_select(0, places)).sum(dim=1)
+    of_probes = torch.empty_like(products).scatter_(0, order, products).view(-1, probes)
     return found.gather(1, _argmax(of_probes)[:, None])[:, 0]
 
 
@@ -138,7 +137,7 @@ def nearest_cells(queries: Tensor, centres: Tensor, count: int) -> Tensor:
             found.append(products.topk(count, dim=1).indices)
             continue
         passes = [_argmax(products)]
-        while len(passes) < count:  # faster than a sort for one or two
+        while len(passes) < count:  # faster than a sort for a few
             products.scatter_(1, passes[-1][:, None], -torch.inf)
             passes.append(_argmax(products))
         found.append(torch.stack(passes, dim=1))

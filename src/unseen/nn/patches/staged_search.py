@@ -19,8 +19,6 @@ SHORT_CHANNELS = 64
 CLOSE_PROBES = 8
 """Cells that are looked through closely."""
 
-_BLOCK_ROWS = 1024
-
 
 def in_cells(patches: Tensor, n_cells: int, *, short: bool, seed: int) -> dict[str, Tensor]:
     """Return a bank for the search in two stages.
@@ -122,9 +120,9 @@ def nearest_roughly(queries: Tensor, memory: dict[str, Tensor]) -> Tensor:
         Rows of the bank.
     """
     projection = memory["projection"]
-    short = torch.cat([block @ projection for block in torch.split(queries, _BLOCK_ROWS)])
-    centres = memory["centres"] @ projection
-    return memory["near"][nearest_in_cells(short, memory["short"], centres, memory["near_starts"])]
+    short, centres = queries @ projection, memory["centres"] @ projection
+    places = nearest_in_cells(short, memory["short"], centres, memory["near_starts"])
+    return memory["near"].index_select(0, places)
 
 
 def nearest_closely(queries: Tensor, memory: dict[str, Tensor]) -> Tensor:
