@@ -2,9 +2,9 @@
 
 Labels are 50 beats of each kind, of the other patients. *Known*: the kinds of the rows that are judged are
 among the labels. *Left out*: each kind is judged by a fit whose labels are of the other kinds. A row of the
-table is a wide term of a strength, of randomised or boosted trees (:mod:`unseen.detectors.fused.evidence`);
-columns are what it changes in the AUROC of each kind against normals of the patients left out. DS2 is not
-touched.
+table is the local term of a strength (*near labelled rows*), or a wide one of randomised or boosted trees
+(:mod:`unseen.detectors.fused.evidence`); columns are what it changes in the AUROC of each kind against
+normals of the patients left out. DS2 is not touched.
 
     python benchmarks/domain_evidence.py raw ../shared/data/mitbih --write
 """
@@ -26,7 +26,8 @@ from document import markdown, write_block
 from domain_cues import Half
 from unseen.detectors import UnseenDetector
 from unseen.detectors.fused import training
-from unseen.detectors.fused.choice import SOURCES, weights_of
+from unseen.detectors.fused.blocks import column_blocks, small_blocks
+from unseen.detectors.fused.choice import SOURCES, local_floor, reach_of, weights_of
 from unseen.detectors.fused.cue_choice import candidate_weights
 from unseen.detectors.fused.evidence import log_odds_location
 from unseen.detectors.fused.novelty import cue_names, own_spread
@@ -37,7 +38,7 @@ from unseen.references import build_store
 
 PAGE = "decisions/0006-labels-that-never-hurt.md"
 KINDS = ("F", "S", "V")
-STRENGTHS = (0.05, 0.1, 0.25, 1.0)
+STRENGTHS, NEAR_STRENGTHS = (0.05, 0.1, 0.25, 1.0), (0.5, 1.0, 2.0)
 N_REFERENCES, SHOTS, MOST_NORMALS = 8, 50, 8_000
 
 
@@ -52,7 +53,9 @@ def training_rows(root: Path, seed: int, *, references: bool) -> TrainingRows:
     if references:
         detector = UnseenDetector()
         store = build_store(V, half.domains, half.references, half.normal, keep_rows=True)
-        detector.scatter_ = usual_scatter(store)
+        others = half.normal & ~half.references
+        detector.blocks_ = column_blocks(half.X[others], half.domains[others])
+        detector.scatter_ = usual_scatter(store, detector.blocks_)
         V = detector._residuals(store, V, half.domains)
     return TrainingRows(
         normals=V[normals],
@@ -72,7 +75,8 @@ def judged(rows: TrainingRows, seed: int, *, references: bool) -> Iterator[tuple
     blocks = training._blocks(rows, residual=references)
     assert blocks is not None
     names = cue_names(int(blocks.codes.max()) + 1)
-    weights = weights_of(next(iter(candidate_weights(names, residual=references).values())), names)
+    sets = candidate_weights(names, residual=references, small=small_blocks(blocks.codes))
+    weights = weights_of(next(iter(sets.values())), names)
     for found in rounds_of(rows, own_spread(rows.normals, 5), blocks, options):
         here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held])
         normals = training._normals_of_round(rows, found, options)
@@ -84,8 +88,9 @@ def judged(rows: TrainingRows, seed: int, *, references: bool) -> Iterator[tuple
                     continue
                 y, placed, said = training._asked(rows, found, mine, taught, options, normals)
                 assert said is not None
-                odds = {"randomised": said.log_odds(), "boosted": said.boosted_odds()}
-                yield "left out" if left_out else "known", kind, y, {"novelty": placed @ weights, **odds}
+                parts = {"novelty": placed @ weights, "near": said.local}
+                parts |= {"randomised": said.log_odds(), "boosted": said.boosted_odds()}
+                yield "left out" if left_out else "known", kind, y, parts
 
 
 def compare(options: argparse.Namespace) -> list[list[str]]:
@@ -93,14 +98,18 @@ def compare(options: argparse.Namespace) -> list[list[str]]:
     values: dict[tuple[str, float], dict[tuple[str, str], list[tuple[float, int]]]] = defaultdict(
         lambda: defaultdict(list)
     )
-    cells = [("none", 0.0), *((source, strength) for source in SOURCES for strength in STRENGTHS)]
+    cells = [("none", 0.0), *(("near", strength) for strength in NEAR_STRENGTHS)]
+    cells += [(source, strength) for source in SOURCES for strength in STRENGTHS]
     references = options.mode == "references"
     for seed in range(options.seeds):
         rows = training_rows(options.data, seed, references=references)
         for setting, kind, y, said in judged(rows, seed, references=references):
             for source, strength in cells:
                 score = said["novelty"]
-                if strength:
+                if source == "near":
+                    above = np.maximum(said["near"] - local_floor(said["near"][~y]), 0)
+                    score = score + strength * reach_of(score[~y]) * above
+                elif strength:
                     centre, spread = log_odds_location(said[source][~y])
                     score = score + strength * np.logaddexp(0, (said[source] - centre) / spread)
                 values[source, strength][setting, kind].append((auroc(y, score), int(y.sum())))
@@ -120,7 +129,8 @@ def line(name: tuple[str, float], own: dict, base: dict) -> list[str]:
         shown = np.array(means[0]) - (np.array(means[1]) if name[1] else 0.0)
         form = "{:+.3f}" if name[1] else "{:.3f}"
         cells += [form.format(value) for value in (*shown, shown.mean())]
-    return [f"{name[0]} trees, {name[1]:g}" if name[1] else "no labels", *cells]
+    sort = "near labelled rows" if name[0] == "near" else f"{name[0]} trees"
+    return [f"{sort}, {name[1]:g}" if name[1] else "no labels", *cells]
 
 
 def main() -> None:

@@ -21,8 +21,8 @@ from document import markdown, write_block
 from flows import read_nsl_kdd
 
 from unseen.data import TablePreprocessor
-from unseen.detectors.baselines.k_nearest_neighbours import nearest_rows
 from unseen.detectors.cell_search import build_index, near_rows
+from unseen.detectors.exact_search import nearest_rows
 from unseen.metrics.ranking import auroc
 
 PAGE = "methods/unseen_detector.md"

@@ -215,20 +215,27 @@ def compare_estimates(options: argparse.Namespace) -> str:
 
 
 def estimates_table(found: dict[str, list[dict]]) -> str:
-    """Return, for each kind, promise, truth, error, and how often the truth was within the promised range."""
+    """Return, for each kind, promise, truth, error, and how often the truth was where it was promised.
+
+    Where whole domains were left out there is an interval over domains, too, and what kinds rest on.
+    """
     lines, every = [], []
+    over_domains = all(run["promised"].get("auroc_interval") for runs in found.values() for run in runs)
     for kind, runs in found.items():
-        rows = [(run["promised"]["auroc"], run["reached"], *run["promised"]["auroc_range"]) for run in runs]
-        promise, truth, low, high = np.array(rows).T
-        inside = (truth >= low) & (truth <= high)
-        error = np.abs(promise - truth).mean()
-        span = f"{low.mean():.3f} to {high.mean():.3f}"
-        lines.append(
-            [kind, spread(promise, 3), span, spread(truth, 3), f"{error:.3f}", f"{inside.sum()}/{len(rows)}"]
-        )
-        every.append((promise.mean(), truth.mean(), error, inside.mean()))
-    promise, truth, error, inside = np.mean(every, axis=0)
-    lines.append(["mean", f"{promise:.3f}", "", f"{truth:.3f}", f"{error:.3f}", f"{inside:.0%}"])
+        promise = np.array([run["promised"]["auroc"] for run in runs])
+        truth = np.array([run["reached"] for run in runs])
+        error = float(np.abs(promise - truth).mean())
+        span, inside = _within(runs, truth, "auroc_range")
+        cells = [spread(promise, 3), span, spread(truth, 3), f"{error:.3f}", f"{inside}/{len(runs)}"]
+        shares = [inside / len(runs)]
+        if over_domains:
+            span, inside = _within(runs, truth, "auroc_interval")
+            cells += [span, f"{inside}/{len(runs)}"]
+            shares.append(inside / len(runs))
+        lines.append([kind, *cells])
+        every.append((promise.mean(), truth.mean(), error, *shares))
+    promise, truth, error, inside, *more = np.mean(every, axis=0)
+    last = ["mean", f"{promise:.3f}", "", f"{truth:.3f}", f"{error:.3f}", f"{inside:.0%}"]
     header = [
         "kind left out",
         "promised AUROC",
@@ -237,7 +244,30 @@ def estimates_table(found: dict[str, list[dict]]) -> str:
         "absolute error",
         "in range",
     ]
-    return markdown(header, lines)
+    if not over_domains:
+        return markdown(header, [*lines, last])
+    table = markdown([*header, "over domains", "in it"], [*lines, [*last, "", f"{more[0]:.0%}"]])
+    return f"{table}\n\n{_rests_on(found)}"
+
+
+def _within(runs: list[dict], truth: np.ndarray, key: str) -> tuple[str, int]:
+    """Return a promised span, mean over the runs, and how often the truth is in it."""
+    low, high = np.array([run["promised"][key] for run in runs]).T
+    return f"{low.mean():.3f} to {high.mean():.3f}", int(((truth >= low) & (truth <= high)).sum())
+
+
+def _rests_on(found: dict[str, list[dict]]) -> str:
+    """Say on how many domains the known kinds rest, over all promises."""
+    counts: dict[str, list[int]] = defaultdict(list)
+    for runs in found.values():
+        for run in runs:
+            for item in run["promised"]["kinds"]:
+                counts[item["kind"]].append(item["n_domains"])
+    spans = (
+        f"{kind} on {min(n)}" + (f" to {max(n)}" if max(n) > min(n) else "")
+        for kind, n in sorted(counts.items())
+    )
+    return f"Domains that known kinds rest on: {', '.join(spans)}."
 
 
 def main() -> None:

@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "paper"))
 
 from document import markdown, write_block
 
-__all__ = ["few_shot_table", "markdown", "selection_table", "transfer_table", "write_block"]
+__all__ = [
+    "few_shot_table",
+    "margin_table",
+    "markdown",
+    "selection_table",
+    "source_means",
+    "transfer_table",
+    "write_block",
+]
 
 FIGURES = ("image_auroc", "pixel_auroc", "pro")
 _SEEDS = 3
@@ -49,18 +58,67 @@ def transfer_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return few_shot_table(targets, names, ("2", "4", "8"))
 
 
+def source_means(
+    rows: Sequence[Mapping[str, Any]], stage: str = "selection"
+) -> dict[tuple[str, float], float]:
+    """Mean of image and pixel AUROC of each row and learning rate over what was left out of the sources."""
+    found: dict[tuple[str, float], list[float]] = {}
+    for row in rows:
+        if row["stage"] == stage:
+            mean = (row["image_auroc"] + row["pixel_auroc"]) / 2
+            found.setdefault((row["detector"], row["lr"]), []).append(mean)
+    return {key: float(np.mean(means)) for key, means in found.items()}
+
+
 def selection_table(rows: Sequence[Mapping[str, Any]], stage: str = "selection") -> str:
-    """One line a learning rate, one column a part of the source that was left out."""
+    """One line a row and learning rate, one column a part of the source that was left out."""
     tried = [row for row in rows if row["stage"] == stage]
     parts = list(dict.fromkeys(row["category"] for row in tried))
     lines = []
-    for lr in dict.fromkeys(row["lr"] for row in tried):
-        some = {row["category"]: row for row in tried if row["lr"] == lr}
-        figures = [
-            f"{some[part]['image_auroc']:.3f} / {some[part]['pixel_auroc']:.3f}"
-            for part in parts
-            if part in some
-        ]
-        mean = np.mean([(row["image_auroc"] + row["pixel_auroc"]) / 2 for row in some.values()])
-        lines.append([f"{lr:g}" if lr else "no training", *figures, f"{mean:.4f}"])
-    return markdown(["learning rate", *(part.replace("_", " ") for part in parts), "mean"], lines)
+    for (name, lr), mean in source_means(rows, stage).items():
+        some = [row for row in tried if row["detector"] == name and row["lr"] == lr]
+        figures = []
+        for part in parts:
+            of_part = [row for row in some if row["category"] == part]
+            image, pixel = (np.mean([row[figure] for row in of_part]) for figure in FIGURES[:2])
+            figures.append(f"{image:.3f} / {pixel:.3f}".replace("0.", "."))
+        lines.append([name, f"{lr:g}" if lr else "", *figures, f"{mean:.4f}".removeprefix("0")])
+    head = ["on the sources", "learning rate", *(part.replace("_", " ") for part in parts), "mean"]
+    return markdown(head, lines)
+
+
+def margin_table(rows: Sequence[Mapping[str, Any]], candidates: Sequence[str], rivals: Sequence[str]) -> str:
+    """How far candidates are above the best rival in the mean over targets; the sources' choice is bold."""
+    targets = [row for row in rows if row["stage"] == "target"]
+    means = source_means(rows)
+    chosen, _ = max(means, key=means.__getitem__)
+    lines = []
+    for count in dict.fromkeys(row["references"] for row in targets):
+        names = (*candidates, *rivals)
+        found = {name: figures for name in names if len(figures := over_targets(targets, name, count))}
+        values = np.array([found[rival] for rival in rivals])
+        best = values.max(axis=0)
+        named = zip(values.argmax(axis=0), best, strict=True)
+        lines.append(
+            [count, "best rival", *(f"{rivals[i]} {value:.3f}".replace("0.", ".") for i, value in named)]
+        )
+        for name in (name for name in candidates if name in found):
+            margins = [f"{value:+.3f}".replace("0.", ".") for value in found[name] - best]
+            lines.append([count, f"**{name}**" if name == chosen else name, *margins])
+    return markdown(
+        ["references", "row, above the best rival", "image AUROC", "pixel AUROC", "their mean"], lines
+    )
+
+
+def over_targets(targets: Sequence[Mapping[str, Any]], name: str, count: str) -> NDArray[np.float64]:
+    """Image AUROC, pixel AUROC and their mean, over seeds and targets; empty, if a target is missing."""
+    some = [row for row in targets if row["detector"] == name and row["references"] == count]
+    categories = list(dict.fromkeys(row["category"] for row in targets))
+    if {row["category"] for row in some} != set(categories):
+        return np.empty(0)
+    of_each = [
+        [np.mean([row[figure] for row in some if row["category"] == category]) for figure in FIGURES[:2]]
+        for category in categories
+    ]
+    image, pixel = np.mean(of_each, axis=0)
+    return np.array([image, pixel, (image + pixel) / 2])

@@ -5,28 +5,30 @@
     python benchmarks/images/transfer.py --source DIR... --target DIR... --references 2 4 8 --cache FOLDER \\
         --models FOLDER --out FILE
 
-The learning rate is chosen on the sources alone: each source category is left out in turn, the layer is
-trained on the others (a single source: on every second kind of its defects, judged by the other kinds) and
-judged with 4 references of the part left out; the rate with the highest mean of image and pixel AUROC is
-taken. Then one layer is trained for each row of the ablation on all source categories (their normals and, as
-queries, their anomalies with masks); targets give references only. ``--rows ResAD`` chooses a rate for ResAD
-and trains it in the same way. ``--extra`` adds folders of normal pictures, each a further category with
-made-up defects, as a row of its own. One line of JSON a row, target, K and seed, and one a learning rate and
-left-out part; what is in the file is not run again.
+What pictures are ranked by and how the layer is trained are chosen on the sources alone: each source category
+is left out in turn, the layer is trained on the others (a single source: on every second kind of its defects
+and half of its normals, judged by the rest) and judged with several draws of 4 references of what was left
+out; the pair with the highest mean of image and pixel AUROC is taken. Then one layer is trained for each row
+on all source categories (their normals and, as queries, their anomalies with masks); targets give references
+only. ``--textures`` adds pictures of textures as sources: each, cut into four, is a category with made-up
+defects. ``--rows ResAD`` chooses a rate for ResAD and trains it in the same way. One line of JSON a row,
+target, K and seed, and one a candidate, left-out part and draw; what is in the file is not run again.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from few_shot import ROWS, finished, judge, record, references
-from tables import selection_table, transfer_table, write_block
+from PIL import Image
+from tables import margin_table, selection_table, source_means, transfer_table, write_block
 
 from unseen.data.images import ImageSet, concat_images, read_images
 from unseen.detectors.catalogue import IMAGE_DETECTORS
@@ -47,11 +49,30 @@ UNTRAINED: dict[str, dict[str, Any]] = {
 }
 """Rows of value-order decomposition; the last two are its value projection alone, sorted and not."""
 
-EXTRA = "value order, extra sources"
 REAL = "real abnormal references"
 RES_AD = "ResAD"
+WITH_TEXTURES = ", with textures"
 SELECTION, SELECTION_RES_AD = "selection", "selection of ResAD"
 RIVALS = ("cosine", "residual norm", "PatchCore", "PaDiM", "SPADE", "PCA residual")
+BY_NORMAL = {"picture_score": "normal"}
+CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
+    "without adaptation": ("without adaptation", {}),
+    "value order": ("value order", {}),
+    "value order, with textures": ("value order, with textures", {}),
+    "without adaptation, pictures by S_n": ("without adaptation", BY_NORMAL),
+    "pictures by S_n": ("value order", BY_NORMAL),
+    "pictures by S_n, trained by it": ("without S_a", {**BY_NORMAL, "use_abnormal": True}),
+    "pictures by S_n, with textures": ("value order, with textures", BY_NORMAL),
+    "pictures by S_n, trained by it, with textures": (
+        "without S_a, with textures",
+        {**BY_NORMAL, "use_abnormal": True},
+    ),
+}
+"""What the sources choose between: name of the row → its layer, and what changes in scoring."""
+
+SEVERAL = (*CANDIDATES, "without S_a", RES_AD)
+"""Rows at every number of references; all others at 4 only."""
+
 _NO_TRAINING = 0.0
 
 
@@ -77,8 +98,8 @@ class Study:
             "calibration_folds": 0,
         }
         self.source = "+".join(folder.name for folder in options.source)
-        read = [read_images(folder) for folder in options.source]
-        self.parts = [some_of(images, options.source_images, 0) for images in read]
+        self.whole = [read_images(folder) for folder in options.source]
+        self.parts = [some_of(images, options.source_images, 0) for images in self.whole]
 
     def known(self, where: dict[str, Any]) -> dict[str, Any] | None:
         """The result of a run, if there is one."""
@@ -91,7 +112,14 @@ class Study:
         if time.perf_counter() - self.began > self.options.seconds:
             raise SystemExit(0)
 
-    def trained(self, images: ImageSet, name: str, made: BaseImageDetector) -> BaseImageDetector:
+    def textures(self) -> list[ImageSet]:
+        """Further sources: some pictures of each folder of textures, each a category."""
+        folders = sorted(path for path in self.options.textures.iterdir() if path.is_dir())
+        some = [sorted(folder.glob("*.jpg"))[: self.options.texture_images] for folder in folders]
+        kept = self.options.models / "quarters"
+        return [quarters(picture, kept / picture.stem) for pictures in some for picture in pictures]
+
+    def trained(self, images: ImageSet, made: BaseImageDetector, name: str) -> BaseImageDetector:
         """A detector trained on pictures; from the disk, if it is there."""
         folder = self.options.models / name.replace(", ", " ").replace(" ", "_")
         if folder.exists():
@@ -101,9 +129,9 @@ class Study:
         save(made, folder)
         return made
 
-    def value_order(self, lr: float, switches: dict[str, Any]) -> ValueOrder:
-        """Value-order decomposition, not fitted; with a rate of 0 it is not trained."""
-        options = self.options
+    def value_order(self, name: str, lr: float) -> ValueOrder:
+        """The layer of a row, not fitted; with a rate of 0 it is not trained."""
+        options, switches = self.options, TRAINED.get(name.removesuffix(WITH_TEXTURES), {})
         return ValueOrder(
             epochs=options.epochs,
             episodes=options.episodes,
@@ -124,78 +152,110 @@ class Study:
         )
 
 
-def left_out(parts: list[ImageSet]) -> Iterator[tuple[str, ImageSet, ImageSet]]:
+def left_out(study: Study) -> Iterator[tuple[str, ImageSet, ImageSet]]:
     """Name, pictures to train on and pictures to judge with each part left out."""
+    parts, most = study.parts, study.options.judged_images
     if len(parts) > 1:
         for place, part in enumerate(parts):
             others = concat_images([other for i, other in enumerate(parts) if i != place])
-            yield str(part.labels.domains[0]), others, part
+            yield str(part.labels.domains[0]), others, some_of(study.whole[place], most, 2)
         return
-    (part,) = parts
+    (part,), (whole,) = parts, study.whole
     kinds = sorted(set(part.labels.kinds[part.labels.anomaly]))
     for first in (0, 1):
-        judged = np.isin(part.labels.kinds, kinds[first::2])
         normal = np.flatnonzero(part.labels.normal)
-        shown = np.isin(np.arange(len(part)), normal[first::2])
-        yield (
-            "+".join(kinds[first::2]),
-            part.take(part.labels.anomaly & ~judged | shown),
-            part.take(judged | (part.labels.normal & ~shown)),
-        )
+        half = np.isin(np.arange(len(part)), normal[first::2])
+        other = part.labels.anomaly & ~np.isin(part.labels.kinds, kinds[first::2])
+        shown = part.take(other | half)
+        seen = [str(shown.path(i)) for i in range(len(shown))]
+        fresh = ~np.isin([str(whole.path(i)) for i in range(len(whole))], seen)
+        judged = fresh & (whole.labels.normal | np.isin(whole.labels.kinds, kinds[first::2]))
+        yield "+".join(kinds[first::2]), shown, some_of(whole.take(judged), most, 2)
 
 
-def chosen_rate(study: Study, make: Callable[[float], BaseImageDetector], stage: str) -> float:
-    """The learning rate that is best on the sources, each part left out in turn."""
-    before = "" if stage == SELECTION else f"{RES_AD} "
-    means: dict[float, list[float]] = {}
-    for lr in (_NO_TRAINING, *study.options.lrs):
-        for name, shown, judged in left_out(study.parts):
-            where = {"stage": stage, "source": study.source, "category": name, "lr": lr}
-            row = study.known(where)
-            if row is None:
-                normals = np.flatnonzero(judged.labels.normal)
-                detector = study.trained(shown, f"{before}{study.source} less {name} {lr:g}", make(lr))
-                detector = detector.adapt(judged.take(normals[:4]))
-                test = judged.take(np.setdiff1d(np.arange(len(judged)), normals[:4]))
-                scores, maps = detector.score_and_explain(test)
-                row = where | judge(test, scores, np.asarray(maps), study.options.size)
-                study.keep(row)
-            means.setdefault(lr, []).append((row["image_auroc"] + row["pixel_auroc"]) / 2)
-    best = max(study.options.lrs, key=lambda lr: float(np.mean(means[lr])))
-    print(f"# chosen: {best:g} of { {lr: round(float(np.mean(m)), 4) for lr, m in means.items()} }")
-    return float(best)
+def best_rates(
+    study: Study,
+    make: Callable[[str, float], BaseImageDetector],
+    candidates: Mapping[str, tuple[str, dict[str, Any]]],
+    rates: Mapping[str, Sequence[float]],
+    stage: str,
+) -> dict[str, float]:
+    """The learning rate of each layer that is best on the sources, each part left out in turn."""
+    for part, shown, judged in left_out(study):
+        for row, (layer, switches) in candidates.items():
+            for lr in rates.get(layer, ()):
+                name = f"{study.source} less {part} {layer} {lr:g}"
+                where = {"stage": stage, "source": study.source, "category": part, "detector": row, "lr": lr}
+                seen = [shown, *(study.textures() if layer.endswith(WITH_TEXTURES) else [])]
+                judge_source(study, where, judged, seen, make(layer, lr), name, switches)
+    means = source_means(study.rows, stage)
+    print("# on the sources:", {key: round(mean, 4) for key, mean in means.items()})
+    rows = {layer: [row for row, (of, _) in candidates.items() if of == layer] for layer in rates}
+    return {
+        layer: max(lrs, key=lambda lr: max(means[row, lr] for row in rows[layer]))
+        for layer, lrs in rates.items()
+    }
 
 
-def extra_source(study: Study) -> ImageSet:
-    """The sources and, each folder a category, further normal pictures."""
-    further = []
-    for folder in study.options.extra:
-        images = read_images(folder, loose="normal")
-        items = [replace(item, domain=folder.name) for item in images.items]
-        further.append(some_of(ImageSet(items, layout=images.layout), study.options.extra_images, 0))
-    return concat_images([*study.parts, *further])
+def judge_source(
+    study: Study,
+    where: dict[str, Any],
+    judged: ImageSet,
+    seen: list[ImageSet],
+    made: BaseImageDetector,
+    name: str,
+    switches: dict[str, Any],
+) -> None:
+    """Train on some sources and judge on what was left out, with several draws of 4 references of it."""
+    normals = np.flatnonzero(judged.labels.normal)
+    for draw in range(study.options.draws):
+        if study.known(where | {"draw": draw}) is not None:
+            continue
+        detector = study.trained(concat_images(seen), made, name).set_params(**switches)
+        chosen = np.sort(np.random.default_rng(draw).permutation(normals)[:4])
+        test = judged.take(np.setdiff1d(np.arange(len(judged)), chosen))
+        scores, maps = detector.adapt(judged.take(chosen)).score_and_explain(test)
+        study.keep(where | {"draw": draw} | judge(test, scores, np.asarray(maps), study.options.size))
+
+
+def quarters(picture: Path, folder: Path) -> ImageSet:
+    """A picture of a texture, cut into four, as a category of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    image = Image.open(picture).convert("RGB")
+    width, height = image.width // 2, image.height // 2
+    for i, (x, y) in enumerate([(0, 0), (width, 0), (0, height), (width, height)]):
+        image.crop((x, y, x + width, y + height)).save(folder / f"{i}.png")
+    images = read_images(folder, loose="normal")
+    return ImageSet([replace(item, domain=picture.stem) for item in images.items], layout=images.layout)
 
 
 def detectors(study: Study) -> dict[str, BaseImageDetector]:
     """ResAD, trained and untrained rows of value-order decomposition, before they see a target."""
-    joined = concat_images(study.parts)
+    options, joined = study.options, concat_images(study.parts)
     made: dict[str, BaseImageDetector] = {}
-    if RES_AD in study.options.rows:
-        lr = chosen_rate(study, study.res_ad, SELECTION_RES_AD)
-        made[RES_AD] = study.trained(joined, f"{study.source} {RES_AD} {lr:g}", study.res_ad(lr))
-    if not set(TRAINED) & set(study.options.rows):
+    if RES_AD in options.rows:
+        found = {"no training": ("no training", {}), RES_AD: (RES_AD, {})}
+        rates = {"no training": [_NO_TRAINING], RES_AD: options.lrs}
+        lr = best_rates(study, lambda _, lr: study.res_ad(lr), found, rates, SELECTION_RES_AD)[RES_AD]
+        made[RES_AD] = study.trained(joined, study.res_ad(lr), f"{study.source} {RES_AD} {lr:g}")
+    if not set(TRAINED) & set(options.rows):
         return made
-    lr = chosen_rate(study, lambda rate: study.value_order(rate, {}), SELECTION)
-    for name, switches in TRAINED.items():
-        if name in study.options.rows:
-            unfitted = study.value_order(lr, switches)
-            made[name] = study.trained(joined, f"{study.source} {name} {lr:g}", unfitted)
-    if study.options.extra:
-        made[EXTRA] = study.trained(
-            extra_source(study), f"{study.source} {EXTRA} {lr:g}", study.value_order(lr, {})
-        )
+    rates = {"without adaptation": [_NO_TRAINING], "value order": options.lrs, "without S_a": options.lrs[:1]}
+    if options.textures:
+        rates |= {layer: options.texture_lrs for layer, _ in CANDIDATES.values() if layer not in rates}
+    rates = best_rates(study, study.value_order, CANDIDATES, rates, SELECTION)
+    further = study.textures() if options.textures else []
+    asked = [name for name in options.rows if name in TRAINED]
+    for name in [*asked, *(layer for layer in rates if layer.endswith(WITH_TEXTURES))]:
+        lr = rates.get(name, rates["value order"])
+        seen = concat_images([joined, *further]) if name.endswith(WITH_TEXTURES) else joined
+        made[name] = study.trained(seen, study.value_order(name, lr), f"{study.source} {name} {lr:g}")
     few = joined.take(np.flatnonzero(joined.labels.normal)[:2])
-    return made | {name: ValueOrder(**study.shared, **found).fit(few) for name, found in UNTRAINED.items()}
+    made |= {name: ValueOrder(**study.shared, **found).fit(few) for name, found in UNTRAINED.items()}
+    for row, (layer, switches) in CANDIDATES.items():
+        if layer in made and row not in made:
+            made[row] = copy.copy(made[layer]).set_params(**switches)
+    return made
 
 
 def judge_target(study: Study, made: dict[str, BaseImageDetector], folder: Path) -> None:
@@ -203,8 +263,7 @@ def judge_target(study: Study, made: dict[str, BaseImageDetector], folder: Path)
     images = read_images(folder)
     test = some_of(images.split("test"), study.options.target_images, 1)
     for count in study.options.references:
-        several = ("value order", "without adaptation", RES_AD)
-        names = [name for name in made if count == "4" or name in several]
+        names = [name for name in made if count == "4" or name in SEVERAL]
         names += [*([REAL] if count == "4" and "value order" in made else []), *RIVALS]
         for seed in range(study.options.seeds):
             shown = references(images.split("train"), count, seed)
@@ -243,7 +302,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--source", type=Path, nargs="+", required=True)
     parser.add_argument("--target", type=Path, nargs="+", required=True)
-    parser.add_argument("--extra", type=Path, nargs="*", default=[], help="folders of further normals")
+    parser.add_argument("--textures", type=Path, default=None, help="folder of folders of textures")
     parser.add_argument("--references", nargs="+", default=["4"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", nargs="+", default=list(TRAINED), choices=[*TRAINED, RES_AD])
@@ -252,7 +311,12 @@ def main() -> None:
     parser.add_argument(
         "--target-images", type=int, default=1000, help="test normals, and anomalies, of a target"
     )
-    parser.add_argument("--extra-images", type=int, default=80, help="normals of a further folder")
+    parser.add_argument(
+        "--judged-images", type=int, default=80, help="normals, and anomalies, of what is left out of sources"
+    )
+    parser.add_argument("--draws", type=int, default=3, help="draws of references of what is left out")
+    parser.add_argument("--texture-images", type=int, default=4, help="pictures of a folder of textures")
+    parser.add_argument("--texture-lrs", type=float, nargs="+", default=[5e-4], help="rates with textures")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--episodes", type=int, default=64)
     parser.add_argument("--episode-batch", type=int, default=8)
@@ -274,6 +338,8 @@ def main() -> None:
         stages = {row["stage"] for row in study.rows}
         tables = [selection_table(study.rows, s) for s in (SELECTION, SELECTION_RES_AD) if s in stages]
         if "target" in stages:
+            if SELECTION in stages:
+                tables.append(margin_table(study.rows, list(CANDIDATES), RIVALS))
             tables.append(transfer_table(study.rows))
         text = "\n\n".join(tables)
         write_block("methods/value_order.md", study.options.write, text)

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from unseen.errors import InputError, LabelError, ParameterError
 from unseen.types import (
@@ -22,6 +22,8 @@ from unseen.types import (
 )
 
 _MISSING_KINDS = ("", "nan", "None", "NaN", "null")
+_LARGEST = 1e16
+"""Squares of larger numbers, summed, leave the range of float32."""
 
 
 def check_int(owner: object, name: str, value: object, *, minimum: int, maximum: int | None = None) -> int:
@@ -76,7 +78,8 @@ def check_matrix(
     owner : object
         Who asks; its class name (or the string itself) opens the message.
     X : array-like of shape (n_rows, n_features)
-        Numbers. float32 stays float32, everything else becomes float64.
+        Numbers. float32 stays float32, everything else becomes float64. Named columns (of a data frame) must
+        be those that ``owner`` was fitted on, in their order, if it was fitted on named ones.
     name : str
         The argument's name for the message.
     n_features : int or None
@@ -89,9 +92,12 @@ def check_matrix(
     Raises
     ------
     InputError
-        If ``X`` is not numeric, not 2-D, empty, holds NaN or ±inf, or has another number of columns.
+        If ``X`` is not numeric, not 2-D, empty, holds NaN, ±inf or numbers beyond ±1e16, or has other
+        columns.
     """
     who = _owner_name(owner)
+    if n_features is not None:
+        _check_column_names(who, name, column_names(X), getattr(owner, "feature_names_", None))
     try:
         array = np.asarray(X)
         if array.dtype.kind == "c":
@@ -122,7 +128,43 @@ def check_matrix(
                 f"{who}: {name} must be finite, got {array[row, column]} at row {row}, column {column} "
                 f"({len(bad)} such values); impute first (unseen.data.TablePreprocessor does)."
             )
+    _check_size(who, name, array)
     return array
+
+
+def column_names(X: object) -> tuple[str, ...] | None:
+    """Return the names of a data frame's columns; None if it has none, or not all of them are text."""
+    names = getattr(X, "columns", None)
+    if names is None:
+        return None
+    listed = tuple(names)
+    return tuple(map(str, listed)) if all(isinstance(item, str) for item in listed) else None
+
+
+def _check_column_names(
+    who: str, name: str, got: tuple[str, ...] | None, fitted: tuple[str, ...] | None
+) -> None:
+    if got is None or fitted is None or got == fitted:
+        return
+    missing = [item for item in fitted if item not in got]
+    further = [item for item in got if item not in fitted]
+    if missing:
+        what = f"lacks column {missing[0]!r}" + (f" and {len(missing) - 1} more" if missing[1:] else "")
+    elif further:
+        what = f"has a further column {further[0]!r}"
+    else:
+        what = "has its columns in another order"
+    raise InputError(f"{who}: {name} {what} than {who} was fitted on; select them by name, in that order.")
+
+
+def _check_size(who: str, name: str, array: FloatArray) -> None:
+    if max(array.max(), -array.min()) <= _LARGEST:
+        return
+    row, column = np.argwhere(np.abs(array) > _LARGEST)[0]
+    raise InputError(
+        f"{who}: {name} must lie within ±{_LARGEST:g}, got {array[row, column]:g} at row {row}, column "
+        f"{column}; scale it first (unseen.data.TablePreprocessor does)."
+    )
 
 
 def resolve_labels(
@@ -151,7 +193,7 @@ def resolve_labels(
     domains, groups : array-like of shape (n_rows,) or None
         Names; missing domains become ``""``.
     normal : str or sequence of str
-        The kind name(s) that mean normal.
+        The kind name(s) that mean normal, compared without case and surrounding white space.
 
     Returns
     -------
@@ -177,7 +219,7 @@ def resolve_labels(
             assert kind_names is not None
             normal_names = [normal] if isinstance(normal, str) else [str(name) for name in normal]
             codes = np.full(n_rows, ANOMALY, dtype=np.int8)
-            codes[np.isin(kind_names, normal_names)] = NORMAL
+            codes[_are_among(kind_names, normal_names)] = NORMAL
             codes[kind_names == ""] = UNLABELLED
     resolved = np.full(n_rows, "anomaly", dtype=object) if kind_names is None else kind_names.astype(object)
     resolved[(codes == ANOMALY) & (resolved == "")] = "anomaly"
@@ -191,6 +233,36 @@ def resolve_labels(
     )
     named_groups = None if groups is None else _names(who, "groups", groups, n_rows)
     return Labels(codes, resolved.astype(np.str_), named_domains, named_groups)
+
+
+def no_normals(owner: object, needs: str, labels: Labels, normal: str | Sequence[str]) -> LabelError:
+    """Return the error for labels without a normal row.
+
+    Parameters
+    ----------
+    owner : object
+        Who asks, for the message.
+    needs : str
+        What needs them.
+    labels : Labels
+        As resolved.
+    normal : str or sequence of str
+        The kind name(s) that mean normal.
+
+    Returns
+    -------
+    LabelError
+    """
+    kinds, counts = np.unique(labels.kinds, return_counts=True)
+    found = ", ".join(
+        f"{kinds[i]!s} ({counts[i]})" if kinds[i] else f"unlabelled ({counts[i]})"
+        for i in np.argsort(-counts, kind="stable")[:6]
+    )
+    wanted = normal if isinstance(normal, str) else " or ".join(normal)
+    return LabelError(
+        f"{_owner_name(owner)}: {needs} needs normal rows (y = 0, or kind {wanted}), got none; "
+        f"there are {found}."
+    )
 
 
 def resolve_domains(owner: object, n_rows: int, domains: ArrayLike | None) -> StrArray:
@@ -210,6 +282,12 @@ def _codes(who: str, array: np.ndarray[Any, Any], n_rows: int) -> np.ndarray[Any
             f"at row {int(np.flatnonzero(bad)[0])}; give kind names as text."
         )
     return array.astype(np.int8)
+
+
+def _are_among(kinds: StrArray, wanted: Sequence[str]) -> NDArray[np.bool_]:
+    folded = {name.strip().casefold() for name in wanted}
+    distinct, inverse = np.unique(kinds, return_inverse=True)
+    return np.array([str(kind).strip().casefold() in folded for kind in distinct], dtype=np.bool_)[inverse]
 
 
 def _names(who: str, name: str, values: ArrayLike, n_rows: int) -> StrArray:

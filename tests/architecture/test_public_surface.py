@@ -142,7 +142,7 @@ PUBLIC: dict[str, list[str]] = {
         "perlin_masks",
         "perlin_noise",
     ],
-    "unseen.persistence": ["SCHEMA_VERSION", "export_onnx", "load", "save"],
+    "unseen.persistence": ["SCHEMA_VERSION", "check_place", "export_onnx", "load", "save"],
     "unseen.pipeline": [
         "DEFAULT_DETECTOR",
         "DEFAULT_IMAGE_DETECTOR",

@@ -133,6 +133,20 @@ def _(folder: Path) -> None:
     fit_refused(folder, put(folder, "rows.csv.gz", content[: len(content) // 2]), "rows.csv.gz", "truncated")
 
 
+@row("a quote that is never closed")
+def _(folder: Path) -> None:
+    text = 'a,b,kind\n1,2,benign\n3,4,"benign\n' + "5,6,benign\n" * 30
+    fit_refused(folder, put(folder, "rows.csv", text), "rows.csv", "row 2", "never closed")
+    tools = put(folder, "tools.csv", frame().write_csv() + '5" pipe,1,benign\n')
+    fit_refused(folder, tools, "row 201", '5" pipe')  # an inch mark is no quote
+
+
+@row("Excel, JSON and other formats")
+def _(folder: Path) -> None:
+    fit_refused(folder, put(folder, "rows.xlsx", b"PK\x03\x04 no text"), "rows.xlsx", "CSV or Parquet")
+    fit_refused(folder, put(folder, "rows.json", "[]"), "rows.json", "CSV or Parquet")
+
+
 # ------------------------------------------------------------------ labels
 @row("no normals")
 def _(folder: Path) -> None:
@@ -248,6 +262,16 @@ def _(folder: Path) -> None:
     assert not (folder / "s.parquet").exists()
 
 
+@row("decimal commas")
+def _(folder: Path) -> None:
+    text = frame().write_csv(separator=";").replace(".", ",")
+    fit_refused(folder, put(folder, "rows.csv", text), "row 1", "column 'a'", "decimal point")
+    pairs = ("--categorical", "a,b")
+    file = folder / "rows.csv"
+    result = command("fit", file, *FIT, *pairs, "--out", folder / "m")
+    assert "decimal point" not in result.output
+
+
 @row("10 000-category column")
 def _(folder: Path) -> None:
     rows = frame(12_000)
@@ -286,6 +310,31 @@ def _(folder: Path) -> None:
     fit_done(folder, file)
     (folder / "s.parquet").mkdir()
     refused(command("score", folder / "m", file, "--out", folder / "s.parquet"), "is a directory")
+
+
+@row("`--out` or `--suspects` that is the input")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame())
+    before = file.read_bytes()
+    fit_refused(folder, file, "rows.csv", "is the file that is read", roles=(*FIT, "--suspects", str(file)))
+    fit_done(folder, file)
+    refused(command("score", folder / "m", file, "--out", file), "rows.csv", "is the file that is read")
+    (folder / "link.csv").symlink_to(file)
+    refused(command("score", folder / "m", file, "--out", folder / "link.csv"), "is the file that is read")
+    refused(command("score", folder / "m", folder, "--out", file), "is the file that is read")
+    assert file.read_bytes() == before
+
+
+@row("`--out` of `fit` where no model can be written")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame())
+    put(folder, "notes.txt", "precious")
+    for place in (folder, folder / "notes.txt", folder / "notes.txt" / "m"):
+        result = command("fit", file, *FIT, "--out", place)
+        refused(result, "save: ")
+        assert "read " not in result.output, "it is known before the table is read"
+        refused(command("adapt", folder / "nosuch", file, "--out", place), "save: ")
+    assert (folder / "notes.txt").read_text() == "precious"
 
 
 # ------------------------------------------------------------------ models

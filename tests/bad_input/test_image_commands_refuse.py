@@ -155,6 +155,17 @@ def _(folder: Path) -> None:
     assert not (folder / "s.csv").exists()
 
 
+@row("`--out` among the pictures, `score`")
+def _(folder: Path) -> None:
+    saved = model(folder)
+    for out in ("plate/test/bent", "plate/test/bent/s.csv"):
+        refused(
+            command("score", saved, folder / "plate/test/bent", "--out", folder / out), "among the pictures"
+        )
+    assert sorted(item.suffix for item in (folder / "plate/test/bent").iterdir()) == [".png"] * 5
+    assert command("score", saved, folder / "plate", "--out", folder / "plate/scored").exit_code == 0
+
+
 @row("truncated picture, `score --skip-unreadable`")
 def _(folder: Path) -> None:
     saved = model(folder)
@@ -276,6 +287,7 @@ def _(folder: Path) -> None:
     scored = command("score", folder / "m", folder / "plate", "--out", folder / "s.csv")
     assert scored.exit_code == 0, scored.output
     assert "there is a single reference" in " ".join(scored.stdout.split())
+    assert "rule: none: a threshold needs at least two references" in scored.stdout
     assert pl.read_csv(folder / "s.csv")["flagged"].null_count() == 1
 
 

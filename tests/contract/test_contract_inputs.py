@@ -23,6 +23,10 @@ BAD_ROWS = {
     "no columns": (np.ones((3, 0)), r"at least one row and one column"),
     "text": ([["a", "b", "c", "d"]], r"numeric"),
     "objects": (np.array([[None, object(), 1, 2]], dtype=object), r"numeric"),
+    "numbers too large to square": (
+        np.full((3, N_FEATURES), 1e17),
+        r"within ±1e\+16.*row 0, column 0.*scale",
+    ),
     "ragged lists": ([[1.0, 2.0], [3.0]], r"numeric"),
     "complex numbers": (np.ones((3, N_FEATURES), dtype=complex), r"numeric.*[Cc]omplex"),
 }

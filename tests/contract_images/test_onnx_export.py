@@ -52,6 +52,14 @@ KINDS: dict[str, tuple[Any, dict[str, Any]]] = {
     "value-order, exact": (ValueOrder, {"adaptation": False, "search": "exact"}),
     "adapted": (ValueOrder, {"epochs": 2, "episodes": 4, "lr": 1e-2}),
     "unsorted": (ValueOrder, {"adaptation": False, "sorting": False, "use_normal": False}),
+    "pictures by similarity": (
+        ValueOrder,
+        {"epochs": 2, "episodes": 4, "lr": 1e-2, "picture_score": "normal"},
+    ),
+    "pictures by similarity, exact": (
+        ValueOrder,
+        {"adaptation": False, "picture_score": "normal", "search": "exact"},
+    ),
     "normal-only": (ValueOrder, {"adaptation": False, "use_abnormal": False}),
 }
 

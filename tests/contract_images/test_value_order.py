@@ -98,6 +98,54 @@ def test_every_switch_of_the_ablation_changes_the_scores():
     assert np.all(scores["all"] <= halves + 1e-6)  # the highest patches of both need not be the same
 
 
+@pytest.mark.parametrize("search", ["exact", "two-stage"])
+def test_pictures_by_similarity_to_normal_have_the_maps_of_the_whole_score(search, monkeypatch):
+    monkeypatch.setattr(value_order, "_SMALL_BANK", 100)
+    X = source()[0]
+    shared = {"adaptation": False, "search": search, "foreground": "hull"}
+    whole, split, unlike = (
+        made(**shared, **switch).fit(X[:5])
+        for switch in ({}, {"picture_score": "normal"}, {"use_abnormal": False})
+    )
+    scores, maps = split.score_and_explain(X[5:10])
+    np.testing.assert_array_equal(scores, unlike.decision_function(X[5:10]))
+    np.testing.assert_array_equal(maps, whole.score_maps(X[5:10]))
+    assert not np.allclose(scores, whole.decision_function(X[5:10]))
+    assert not np.allclose(maps, unlike.score_maps(X[5:10]))
+
+
+def test_the_picture_score_changes_no_training_and_is_saved(tmp_path):
+    X, y, domains, masks = source()
+    combined, split = (
+        made(picture_score=by).fit(X, y, domains=domains, masks=masks) for by in ("combined", "normal")
+    )
+    for name, values in combined.adaptation_.state_dict().items():
+        assert torch.equal(values, split.adaptation_.state_dict()[name])
+    loaded = load(save(split, tmp_path / "model"))
+    assert loaded.picture_score == "normal"
+    np.testing.assert_array_equal(loaded.decision_function(X), split.decision_function(X))
+    assert not np.allclose(combined.decision_function(X), split.decision_function(X))
+    with pytest.raises(ParameterError, match="picture_score"):
+        made(picture_score="abnormal").fit(X, y, domains=domains, masks=masks)
+    with pytest.raises(ParameterError, match="needs use_normal"):
+        made(picture_score="normal", use_normal=False).fit(X, y, domains=domains, masks=masks)
+
+
+def test_a_layer_trained_by_similarity_to_normal_gives_maps_of_the_whole_score(tmp_path):
+    X, y, domains, masks = source()
+    target = draw(9, 10, 6, level=120.0)
+    asked = {"domains": ["new"] * 12}
+    layer = made(use_abnormal=False).fit(X, y, domains=domains, masks=masks)
+    alone = layer.adapt(target.X[:4], domains=["new"] * 4)
+    expected, of_similarity = alone.score_and_explain(target.X[4:], **asked)
+    layer.set_params(use_abnormal=True, picture_score="normal")
+    both = load(save(layer.adapt(target.X[:4], domains=["new"] * 4), tmp_path / "model"))
+    scores, maps = both.score_and_explain(target.X[4:], **asked)
+    np.testing.assert_array_equal(scores, expected)
+    assert not np.allclose(maps, of_similarity)
+    assert auroc(target.y[4:], scores) > 0.9
+
+
 @pytest.mark.parametrize("adaptation", [True, False])
 def test_two_stages_are_near_the_exact_scores(adaptation, monkeypatch, tmp_path):
     monkeypatch.setattr(value_order, "_SMALL_BANK", 100)

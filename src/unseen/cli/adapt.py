@@ -29,9 +29,10 @@ def adapt(
 ) -> None:
     """Condition a model on reference normals of new domains; nothing is trained again."""
     from unseen.cli.score import adapt_to, matching_model
-    from unseen.persistence import load, save
+    from unseen.persistence import check_place, load, save
     from unseen.pipeline import ImageModel
 
+    check_place(out)
     fitted = matching_model(load(model), model, references)
     adapted: ImageModel | TableModel
     if isinstance(fitted, ImageModel):

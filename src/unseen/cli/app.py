@@ -57,6 +57,8 @@ class CommandGroup(TyperGroup):
             code, line = outcome_of(error)
             typer.echo(f"unseen: {line}", err=True)
             sys.exit(code)
+        if result == EXIT_INTERRUPTED:  # how typer tells of Ctrl-C
+            typer.echo("unseen: interrupted.", err=True)
         sys.exit(result if isinstance(result, int) else EXIT_DONE)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,11 +43,6 @@ def say(text: str = "", *, quiet: bool = False) -> None:
         Whether stdout is for a program (``--json``).
     """
     typer.echo(text, err=quiet)
-
-
-def warn(text: str) -> None:
-    """Print a note on stderr."""
-    typer.echo(f"note: {text}", err=True)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
@@ -132,3 +128,39 @@ def _plain_lines(what: str, total: int | None, unit: str) -> Callable[[int], Non
             typer.echo(f"{what}: {done:,}{of} {unit}, {done / (now - started):,.0f} a second", err=True)
 
     return advance
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show that something goes on whose length is not known, and for how long it has.
+
+    On a terminal a line with the time, which goes when it ends; elsewhere a plain line every ten seconds.
+
+    Parameters
+    ----------
+    what : str
+        What is being done, "fitting" for instance.
+    """
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            progress.add_task(what, total=None)
+            yield
+        return
+    ended = threading.Event()
+    teller = threading.Thread(target=_tell_time, args=(what, ended), daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        teller.join()
+
+
+def _tell_time(what: str, ended: threading.Event) -> None:
+    started = time.monotonic()
+    while not ended.wait(_LINE_SECONDS):
+        typer.echo(f"{what}: {time.monotonic() - started:,.0f} s so far", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,10 @@ from unseen.cli.console import print_json, print_table, say
 
 if TYPE_CHECKING:
     from unseen.evaluation import Results
+    from unseen.reports.entries import Summary
+
+_MOST_KINDS = 8
+"""Kinds that get a column of their own in the printed tables."""
 
 
 def evaluate(
@@ -211,14 +216,31 @@ def print_results(results: Results) -> None:
         kinds = kinds_of(results, role)
         if not kinds:
             continue
+        many = len(kinds) > _MOST_KINDS
+        header = ("lowest", "of kind", "highest") if many else tuple(kinds)
         rows = []
         for entry in entries:
             of_kind = entry.per_kind(role, "auroc")
-            cells = [
-                _cell(of_kind[kind].mean, of_kind[kind].spread) if kind in of_kind else "" for kind in kinds
-            ]
+            cells = _extremes(of_kind) if many else _by_kind(of_kind, kinds)
             rows.append((entry.label, _cell(entry.mean_over_kinds(role, "auroc")), *cells))
-        print_table(("detector", "mean", *kinds), rows, title=title)
+        print_table(
+            ("detector", "mean", *header),
+            rows,
+            title=f"{title}: {len(kinds)}" if many else title,
+        )
+
+
+def _by_kind(of_kind: Mapping[str, Summary], kinds: Sequence[str]) -> list[str]:
+    return [_cell(of_kind[kind].mean, of_kind[kind].spread) if kind in of_kind else "" for kind in kinds]
+
+
+def _extremes(of_kind: Mapping[str, Summary]) -> list[str]:
+    """The lowest value with its kind, and the highest, where there are too many kinds for a column each."""
+    if not of_kind:
+        return ["", "", ""]
+    means = {kind: found.mean for kind, found in of_kind.items()}
+    lowest = min(means, key=lambda kind: means[kind])
+    return [_cell(means[lowest]), lowest, _cell(max(means.values()))]
 
 
 def _cell(mean: float, spread: float = float("nan")) -> str:

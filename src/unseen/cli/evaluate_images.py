@@ -13,6 +13,7 @@ from unseen.cli import options
 from unseen.cli.console import say
 
 if TYPE_CHECKING:
+    from unseen.data.images import ImageSet
     from unseen.detectors.images import BaseImageDetector
     from unseen.evaluation import ImageProtocol, Results
 
@@ -59,7 +60,7 @@ def evaluate_folders(context: typer.Context, folders: Sequence[str], out: Path) 
     targets = [read_images(folder, layout) for folder in folders]
     sources = [read_images(folder, layout) for folder in given["source"] or ()]
     for folder, images in zip([*folders, *(given["source"] or ())], [*targets, *sources], strict=True):
-        say(f"read {folder}: {images!r}, layout {images.layout}", quiet=given["as_json"])
+        say(f"read {folder}: {_counted(images)}, layout {images.layout}", quiet=given["as_json"])
     with trial_progress() as progress:
         return evaluate_images(
             targets,
@@ -151,3 +152,10 @@ def _protocol(context: typer.Context) -> ImageProtocol:
         contamination=tuple(options.shares("--contamination", given["contamination"])),
         **({"source_pictures": most} if most is not None else {}),
     )
+
+
+def _counted(images: ImageSet) -> str:
+    normal, anomalous = int(images.labels.normal.sum()), int(images.labels.anomaly.sum())
+    unlabelled = len(images) - normal - anomalous
+    text = f"{normal:,} good pictures, {anomalous:,} with defects"
+    return text + (f", {unlabelled:,} not labelled" if unlabelled else "")

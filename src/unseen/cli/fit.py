@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unseen.cli import options
-from unseen.cli.console import print_json, say
+from unseen.cli.console import print_json, say, waiting
 
 if TYPE_CHECKING:
     from unseen.data import Table
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from unseen.pipeline import FitSummary, TableModel
 
 
+_MOST_KINDS = 12
 _OF_TABLES = (
     "kind_column", "normal", "label_column", "domain_column", "group_column", "ignore", "categorical",
     "encoding", "view", "n_references", "estimate",
@@ -73,12 +75,14 @@ def fit(
     """Learn what is normal (and from labelled anomalies where the method can) and write a model."""
     from unseen.cli.detector_options import build_detector, check_view
     from unseen.data import read_table
-    from unseen.persistence import save
+    from unseen.persistence import check_place, save
     from unseen.pipeline import DEFAULT_DETECTOR, holds_pictures
-    from unseen.pipeline.score_writer import check_output_name
+    from unseen.pipeline.score_writer import check_output_name, refuse_own_input
 
     if suspects is not None:
         check_output_name(suspects)
+        refuse_own_input(suspects, file)
+    check_place(out)
     if holds_pictures(file):
         from unseen.cli.image_commands import fit_folder
 
@@ -121,7 +125,7 @@ def fit(
     if as_json:
         print_json({"model": str(out), **model.summary.to_json()})
         return
-    for line in describe(model.summary):
+    for line in describe(model.summary, estimated=estimate):
         say(line)
     if suspects is not None and model.summary.suspects is not None:
         say(f"wrote {suspects}: training rows to look at first")
@@ -149,10 +153,12 @@ def fit_and_estimate(table: Table, detector: BaseDetector, *, estimate: bool) ->
     from unseen.pipeline import TableModel
     from unseen.pipeline.estimate import estimate_unlabelled_kinds
 
-    model = TableModel.fit(table, detector)
+    with waiting("fitting"):
+        model = TableModel.fit(table, detector)
     if estimate:
         n_references = detector.n_references if detector.view != "raw" else 0
-        found = estimate_unlabelled_kinds(table, detector, n_references=n_references)
+        with waiting("estimating how kinds without labels will be caught"):
+            found = estimate_unlabelled_kinds(table, detector, n_references=n_references)
         if found is not None:
             model.summary = replace(model.summary, estimate=found.to_json())
     return model
@@ -176,7 +182,8 @@ def note_suspects(model: TableModel, table: Table, file: Path | None) -> None:
     from unseen.errors import LabelError
     from unseen.pipeline.suspects import find_suspects
 
-    found = find_suspects(table, max_rows=5_000 if file is None else None, seed=model.detector.seed)
+    with waiting("looking for anomalies among the rows"):
+        found = find_suspects(table, max_rows=5_000 if file is None else None, seed=model.detector.seed)
     if found is None:
         if file is not None:
             raise LabelError("--suspects needs at least 20 rows taken for normal, in 2 groups or more.")
@@ -186,26 +193,27 @@ def note_suspects(model: TableModel, table: Table, file: Path | None) -> None:
         found.write(file, max(found.n_believed, 100))
 
 
-def describe(summary: FitSummary) -> list[str]:
+def describe(summary: FitSummary, *, estimated: bool = True) -> list[str]:
     """Return what a fit was made from and what it promises, as lines of prose.
 
     Parameters
     ----------
     summary : FitSummary
         Of the fitted model.
+    estimated : bool
+        Whether an estimate for unlabelled kinds was asked for; if there is none, it is said why.
 
     Returns
     -------
     list of str
     """
-    from unseen.pipeline.estimate import estimate_sentence
+    from unseen.pipeline.estimate import estimate_sentence, kind_sentences
     from unseen.pipeline.suspects import suspects_sentence
 
-    kinds = ", ".join(f"{kind} {count:,}" for kind, count in summary.kinds.items()) or "none"
     lines = [
         f"fitted {summary.detector} in {summary.seconds:.1f} s on {summary.n_normals:,} normals "
         f"({summary.n_columns} columns, {summary.n_features} features)",
-        f"known kinds: {kinds}"
+        f"known kinds: {_listed_kinds(summary.kinds)}"
         + (f"; unlabelled rows: {summary.n_unlabelled:,}" if summary.n_unlabelled else ""),
     ]
     if summary.domains:
@@ -213,13 +221,23 @@ def describe(summary: FitSummary) -> list[str]:
     lines += _calibration_lines(summary)
     if summary.estimate is not None:
         lines.append(estimate_sentence(summary.estimate))
-    elif len(summary.kinds) < 2:
+        lines += [f"  {line}" for line in kind_sentences(summary.estimate)]
+    elif estimated:
         lines.append(
-            "no estimate for unlabelled kinds: it needs at least two known kinds to leave out in turn"
+            "no estimate for unlabelled kinds: it needs at least two known kinds to leave out in turn, "
+            "with two rows or more each, and 20 normals"
         )
     if summary.suspects is not None:
         lines.append(suspects_sentence(summary.suspects))
     return [*lines, *(f"note: {note}" for note in summary.notes)]
+
+
+def _listed_kinds(kinds: Mapping[str, int]) -> str:
+    """Name the most frequent kinds with their rows, and say how many more there are."""
+    names = list(kinds) if len(kinds) <= _MOST_KINDS else sorted(kinds, key=lambda name: -kinds[name])
+    shown = [f"{name} {kinds[name]:,}" for name in names[:_MOST_KINDS]]
+    more = [f"and {len(names) - _MOST_KINDS:,} more"] if len(names) > _MOST_KINDS else []
+    return ", ".join(shown + more) or "none"
 
 
 def _calibration_lines(summary: FitSummary) -> list[str]:
@@ -241,7 +259,8 @@ def _calibration_lines(summary: FitSummary) -> list[str]:
 def _with_chosen_view(detector: BaseDetector, table: Table, *, quiet: bool) -> BaseDetector:
     from unseen.pipeline import compare_table_views
 
-    choice = compare_table_views(detector, table)
+    with waiting("comparing views on domains left out"):
+        choice = compare_table_views(detector, table)
     values = ", ".join(f"{name} {value:.3f}" for name, value in choice.values.items())
     say(f"view: {choice.view} by {choice.criterion}" + (f" ({values})" if values else ""), quiet=quiet)
     chosen: BaseDetector = detector.set_params(view=choice.view)

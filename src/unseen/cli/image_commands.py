@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unseen.cli.console import print_json, row_progress, say
+from unseen.cli.console import print_json, row_progress, say, waiting
 
 if TYPE_CHECKING:
     from unseen.data.images import ImageSet
@@ -65,7 +65,8 @@ def fit_folder(
         notes += [left_out] if left_out else []
     if suspects is not None:
         check_enough_pictures(images)
-    model = ImageModel.fit(images, unfitted, notes=notes)
+    with waiting("fitting"):
+        model = ImageModel.fit(images, unfitted, notes=notes)
     page = None if suspects is None else note_suspect_pictures(model, images, suspects)
     save(model, out)
     if as_json:
@@ -105,7 +106,8 @@ def note_suspect_pictures(model: ImageModel, images: ImageSet, file: Path) -> Pa
     from unseen.pipeline.suspect_pictures import find_suspect_pictures
     from unseen.reports.suspects import write_suspect_page
 
-    found = find_suspect_pictures(images, model.detector)
+    with waiting("looking for odd pictures"):
+        found = find_suspect_pictures(images, model.detector)
     found.write(file)
     model.summary = replace(model.summary, suspects=found.to_json())
     return write_suspect_page(found, file.with_suffix(".html"))
@@ -223,6 +225,8 @@ def score_folder(
     if (images.splits == TEST).any():
         images = images.split(TEST)
         say(f"{folder}: the {len(images):,} pictures of its test part", quiet=as_json)
+    for note in images.notes[1:]:
+        say(f"note: {note}", quiet=as_json)
     with row_progress("scoring", len(images), "pictures") as advance:
         summary = score_images(model, images, folder, out, progress=advance, **options)
     if as_json:

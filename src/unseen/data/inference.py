@@ -19,6 +19,8 @@ from unseen.data.text import TextSource, split_numbers
 from unseen.errors import ReadError, SchemaError
 
 _BATCH_ROWS = 1 << 20
+_DECIMAL_COMMA = r"^[+-]?\d*,\d+(?:[eE][+-]?\d+)?$"
+_WHOLE_NUMBER = r"^[+-]?\d+$"
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,26 @@ def _settle(name: str, pieces: Sequence[_Piece], roles: ColumnRoles) -> ColumnTy
             f"{first_other} {n_numbers} cells of this column are numbers and {n_other} are text: "
             "correct them, ignore the column or read it as categorical."
         )
+    _refuse_decimal_commas(name, pieces)
     return "boolean" if n_numbers == 0 and _says_true_or_false(columns) else "categorical"
+
+
+def _refuse_decimal_commas(name: str, pieces: Sequence[_Piece]) -> None:
+    """A column of numbers with decimal commas would become a text column by accident."""
+    first: SchemaError | None = None
+    for piece in pieces:
+        column = piece.batch.frame[name]
+        text = as_text(column)
+        known = text != ""
+        with_comma = text.str.contains(_DECIMAL_COMMA)
+        if not (with_comma | ~known | text.str.contains(_WHOLE_NUMBER)).all():
+            return
+        if first is None and with_comma.any():
+            row = with_comma.arg_true()[0]
+            wanted = "a number with a decimal point (or name the column as categorical)"
+            first = bad_cell(piece.source.file, piece.batch.record(row), name, column[row], wanted)
+    if first is not None:
+        raise first
 
 
 def _says_true_or_false(columns: Iterable[pl.Series]) -> bool:

@@ -22,6 +22,9 @@ _LABEL_WORDS = (
     (["true"], ANOMALY),
 )
 
+_NOT_NORMAL = " (not normal)"
+"""What a kind called normal gets behind its name where other names mean normal."""
+
 
 @dataclass(frozen=True)
 class RowLabels:
@@ -130,8 +133,9 @@ def explain_no_normals(kinds: StrArray, roles: ColumnRoles) -> LabelError:
     """Return the error for a table to fit on that has no normal row."""
     column = roles.kind or roles.label
     values, counts = np.unique(kinds, return_counts=True)
-    order = np.argsort(-counts)[:6]
-    found = ", ".join(f"{values[i] or 'unlabelled'!s} ({counts[i]})" for i in order)
+    order = np.argsort(-counts, kind="stable")[:6]
+    spelled = [str(value).removesuffix(_NOT_NORMAL) or "unlabelled" for value in values]
+    found = ", ".join(f"{spelled[i]} ({counts[i]})" for i in order)
     wanted = " or ".join(map(repr, roles.normal)) if roles.kind else "0"
     return LabelError(f"no row is normal: column {column!r} never says {wanted}; it holds {found}.")
 
@@ -148,7 +152,7 @@ def _resolve_kinds(cells: StrArray, roles: ColumnRoles) -> tuple[StrArray, NDArr
         elif cell.casefold() in missing:
             codes[position], names[position] = UNLABELLED, ""
         elif cell.casefold() == NORMAL_KIND:
-            names[position] = f"{cell} (not normal)"
+            names[position] = f"{cell}{_NOT_NORMAL}"
     return names.astype(np.str_)[inverse], codes[inverse]
 
 

@@ -6,17 +6,18 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from unseen.checks import check_choice, check_int, check_real
+from unseen.checks import check_choice, check_int, check_real, no_normals, resolve_labels
 from unseen.data.categories import CATEGORY_SCALES, OTHER, CategoryCoding, CategoryScale
 from unseen.data.conforming import as_text
 from unseen.data.scaling import NumericScaling
 from unseen.data.schema import COLUMN_TYPES, ColumnType, listed
 from unseen.data.tables import Table
-from unseen.errors import InputError, LabelError, NotFittedError, SchemaError
-from unseen.types import NORMAL, FloatArray, IntArray, Json
+from unseen.errors import InputError, NotFittedError, SchemaError
+from unseen.types import NORMAL_KIND, FloatArray, IntArray, Json
 
 _STATE_KEYS = frozenset({"parameters", "columns", "types", "categories", "limit", "notes"})
 _ARRAY_KEYS = ("columns", "medians", "logged", "centres", "spreads", "indicators")
@@ -106,11 +107,11 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        table : Table, polars.DataFrame or array-like of shape (n_rows, n_columns)
+        table : Table, data frame (Polars, pandas, PyArrow) or array-like of shape (n_rows, n_columns)
             Rows. Columns of an array are called ``x0``, ``x1``, ...
         y : array-like of shape (n_rows,) or None
-            0 normal, 1 anomaly, -1 unlabelled; only rows with 0 are looked at. None: the labels of the
-            Table, or all rows are normal.
+            0 normal, 1 anomaly, -1 unlabelled, or names of kinds; only rows with 0, or of the kind
+            ``normal``, are looked at. None: the labels of the Table, or all rows are normal.
 
         Returns
         -------
@@ -392,8 +393,17 @@ def _frame_and_types(table: Table | pl.DataFrame | ArrayLike) -> tuple[pl.DataFr
     if isinstance(table, Table):
         return table.features, table.schema.types
     if not isinstance(table, pl.DataFrame):
-        table = _frame_of_array(table)
+        table = _frame_of_columns(table) if hasattr(table, "columns") else _frame_of_array(table)
     return table, tuple(_type_of(column) for column in table.iter_columns())
+
+
+def _frame_of_columns(table: Any) -> pl.DataFrame:
+    """A data frame of another library (pandas, PyArrow) as one of Polars."""
+    try:
+        return pl.DataFrame(table)
+    except (TypeError, ValueError, pl.exceptions.PolarsError, pa.ArrowException) as error:
+        kind = f"{type(table).__module__}.{type(table).__name__}"
+        raise InputError(f"TablePreprocessor: the columns of a {kind} cannot be read: {error}") from error
 
 
 def _frame_of_array(X: ArrayLike) -> pl.DataFrame:
@@ -422,14 +432,10 @@ def _normal_rows(frame: pl.DataFrame, y: ArrayLike | None) -> pl.DataFrame:
     if y is None:
         normal: NDArray[np.bool_] = np.ones(frame.height, dtype=np.bool_)
     else:
-        codes = np.asarray(y)
-        if codes.shape != (frame.height,):
-            raise LabelError(
-                f"TablePreprocessor: y must have one value a row ({frame.height}), got shape {codes.shape}."
-            )
-        normal = codes == NORMAL
-    if not normal.any():
-        raise LabelError("TablePreprocessor: fit needs normal rows (y = 0), got none.")
+        labels = resolve_labels("TablePreprocessor", frame.height, y)
+        normal = labels.normal
+        if not normal.any():
+            raise no_normals("TablePreprocessor", "fit", labels, NORMAL_KIND)
     return frame if normal.all() else frame.filter(pl.Series(normal))
 
 

@@ -16,6 +16,11 @@ from unseen.errors import ReadError
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".data")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 ARROW_SUFFIXES = (".arrow", ".ipc", ".feather")
+OTHER_SUFFIXES = (
+    ".xlsx", ".xls", ".xlsm", ".ods", ".json", ".jsonl", ".zip", ".pkl", ".npy", ".npz", ".h5", ".orc",
+)  # fmt: skip
+"""Endings of files that hold tables for other programs; as text they would be read as nonsense."""
+
 COMPRESSION_SUFFIXES = {".gz": "gzip", ".zst": "zstd"}
 
 
@@ -41,7 +46,10 @@ def find_files(path: str | Path) -> list[Path]:
     if place.is_dir():
         files = sorted(item for item in place.iterdir() if item.is_file() and is_table_file(item))
         if not files:
-            raise ReadError(f"{text}: the directory holds no table file ({_known()}).")
+            raise ReadError(
+                f"{text}: the directory holds no table file ({_known()}), and no pictures (PNG, JPEG, BMP, "
+                "TIFF)."
+            )
         return files
     if place.is_file():
         return [place]
@@ -90,6 +98,8 @@ def open_source(
     if not head:
         raise ReadError(f"{path}: the file is empty (0 bytes).")
     suffix, compression = _suffixes(path)
+    if suffix in OTHER_SUFFIXES:
+        raise ReadError(f"{path}: {suffix} files are not read; save the table as CSV or Parquet.")
     if suffix in PARQUET_SUFFIXES or (suffix not in TEXT_SUFFIXES and head[:4] == b"PAR1"):
         return ParquetSource(path)
     if suffix in ARROW_SUFFIXES or (suffix not in TEXT_SUFFIXES and head[:6] == b"ARROW1"):

@@ -103,6 +103,7 @@ class TextSource:
         _, blocks = self._header_and_blocks()
         first_record, repeated = 1, 0
         for block in blocks:
+            self._check_quotes(block, first_record)
             frame = self._typed(block, columns, numeric)
             n_records = 0 if frame is None else frame.height
             if frame is not None and not self._may_repeat_header(block):
@@ -173,6 +174,19 @@ class TextSource:
         return bool(name.strip()) and (
             block.startswith(starts) or any(b"\n" + start in block for start in starts)
         )
+
+    def _check_quotes(self, block: bytes, first_record: int) -> None:
+        """Refuse a quote that is opened and never closed: it swallows all rows that follow."""
+        if block.count(b'"') % 2 == 0:
+            return
+        try:
+            frame = _to_polars(self._parse(block, {name: pa.string() for name in self.columns}))
+        except pa.ArrowInvalid:
+            return  # told with its row when the block is parsed
+        if frame.height and any("\n" in cell for cell in frame.row(-1) if cell is not None):
+            raise ReadError(
+                f'{self.file}: row {first_record + frame.height - 1} opens a quote (") that is never closed.'
+            )
 
     def _ragged(self, block: bytes, first_record: int, error: Exception) -> ReadError:
         found: list[Any] = []

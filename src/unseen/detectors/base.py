@@ -34,6 +34,8 @@ from unseen.checks import (
     check_int,
     check_matrix,
     check_real,
+    column_names,
+    no_normals,
     resolve_domains,
     resolve_labels,
 )
@@ -69,7 +71,7 @@ class BaseDetector(BaseEstimator, ABC):
     false_alarm_rate : float in (0, 1)
         Share of normals that ``predict`` may flag.
     normal : str or sequence of str
-        The kind name(s) that mean normal where ``y`` or ``kinds`` hold names.
+        The kind name(s) that mean normal where ``y`` or ``kinds`` hold names; case does not matter.
     seed : int
         Seed of every random choice.
     """
@@ -88,6 +90,7 @@ class BaseDetector(BaseEstimator, ABC):
     seed: int
 
     n_features_in_: int
+    feature_names_: tuple[str, ...] | None
     references_: ReferenceStore
     calibration_: Calibration | None
 
@@ -163,9 +166,9 @@ class BaseDetector(BaseEstimator, ABC):
             self, len(rows), y, kinds=kinds, domains=domains, groups=groups, normal=self.normal
         )
         if not labels.normal.any():
-            raise LabelError(f"{type(self).__name__}: fit needs normal rows (y = 0), got none.")
+            raise no_normals(self, "fit", labels, self.normal)
         held = hold_back(labels, self.calibration_fraction, self.seed)
-        self.n_features_in_ = rows.shape[1]
+        self.n_features_in_, self.feature_names_ = rows.shape[1], column_names(X)
         usable = labels.normal & ~held
         if not usable.any():
             raise LabelError(
@@ -223,7 +226,7 @@ class BaseDetector(BaseEstimator, ABC):
         rows = check_matrix(self, X, n_features=self.n_features_in_)
         labels = resolve_labels(self, len(rows), y, kinds=kinds, domains=domains, normal=self.normal)
         if not labels.normal.any():
-            raise LabelError(f"{type(self).__name__}: calibrate needs normal rows (y = 0), got none.")
+            raise no_normals(self, "calibrate", labels, self.normal)
         self._calibrate(self._scored(rows, labels.domains), labels)
         return self
 
@@ -390,6 +393,20 @@ class BaseDetector(BaseEstimator, ABC):
     def threshold_(self) -> float:
         """The score above which ``predict`` flags a row, at a false-alarm rate of ``false_alarm_rate``."""
         return self._calibrated().threshold
+
+    @property
+    def classes_(self) -> NDArray[np.int8]:
+        """What the columns of ``predict_proba`` are: 0 normal, 1 anomaly."""
+        self._check_fitted()
+        return np.array([0, 1], dtype=np.int8)
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """Names of the columns of the data frame that ``fit`` was given; AttributeError if it had none."""
+        self._check_fitted()
+        if self.feature_names_ is None:
+            raise AttributeError(f"{type(self).__name__}: fit was given no column names.")
+        return np.array(self.feature_names_, dtype=object)
 
     # ---------------------------------------------------------------- helpers
     @property

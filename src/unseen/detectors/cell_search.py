@@ -99,7 +99,7 @@ def near_rows(
     Returns
     -------
     distances, positions : arrays of shape (n_rows, k)
-        Ascending; as :func:`unseen.detectors.baselines.k_nearest_neighbours.nearest_rows`.
+        Ascending; as :func:`unseen.detectors.exact_search.nearest_rows`.
     """
     distances = np.empty((len(X), k), dtype=np.float64)
     positions = np.empty((len(X), k), dtype=np.int64)

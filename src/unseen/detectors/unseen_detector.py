@@ -25,7 +25,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from unseen.checks import check_choice, check_int, check_matrix, check_real, resolve_domains
 from unseen.detectors.base import BaseDetector
-from unseen.detectors.fused.checking import check_domain_normals, check_mode
+from unseen.detectors.fused.blocks import column_blocks
+from unseen.detectors.fused.checking import check_domain_normals, check_mode, check_scatter
 from unseen.detectors.fused.left_out import LeftOutScores
 from unseen.detectors.fused.mode import Mode, score_parts, split_over_features
 from unseen.detectors.fused.novelty import DomainNormals, add_references
@@ -75,8 +76,10 @@ class UnseenDetector(BaseDetector):
         How rows are scored: without references, and, if it could be learnt, with.
     store_ : ReferenceStore or None
         References of domains, for the second mode.
-    scatter_ : float
-        How far references of a training domain usually lie apart; 0 without a second mode.
+    blocks_ : int64 array of shape (n_features,) or None
+        Block of each column; None without a second mode.
+    scatter_ : float64 array of shape (n_blocks,) or None
+        How far references of a training domain usually lie apart in each block; None likewise.
     joined_ : dict of str to DomainNormals
         References of domains as parts of the normals of the first mode.
     reference_scores_ : dict of str to float64 array
@@ -103,7 +106,8 @@ class UnseenDetector(BaseDetector):
 
     modes_: tuple[Mode, ...]
     store_: ReferenceStore | None
-    scatter_: float
+    blocks_: NDArray[np.int64] | None
+    scatter_: NDArray[np.float64] | None
     joined_: dict[str, DomainNormals]
     reference_scores_: dict[str, NDArray[np.float64]]
     unmixed_: Calibration | None
@@ -145,6 +149,7 @@ class UnseenDetector(BaseDetector):
             raise ValueError("the modes and their scores of domains left out do not belong together")
         if not 1 <= len(self.modes_) <= 2 or (len(self.modes_) == 2) != (self.store_ is not None):
             raise ValueError("the modes and the references do not belong together")
+        check_scatter(self.store_, self.blocks_, self.scatter_, self.n_features_in_)
         for mode in self.modes_:
             check_mode(mode, self.n_features_in_)
         for own in self.joined_.values():
@@ -173,12 +178,14 @@ class UnseenDetector(BaseDetector):
         options = Options(self.n_neighbours, self.n_trees, self.seed, self._n_jobs(), self.labels)
         rows = _training_rows(V, labels)
         fitted = [fit_mode(self.view, rows, options, residual=self.view != "raw", bank=bank)]
-        self.store_, self.scatter_, self.joined_ = None, 0.0, {}
+        self.store_, self.blocks_, self.scatter_, self.joined_ = None, None, None, {}
         self.reference_scores_, self.unmixed_ = {}, None
         marked = self._inner_references(labels)
         if marked.any():
             self.store_ = build_store(V, labels.domains, marked, labels.normal, keep_rows=True)
-            self.scatter_ = usual_scatter(self.store_)
+            others = labels.normal & ~marked
+            self.blocks_ = column_blocks(V[others], labels.domains[others])
+            self.scatter_ = usual_scatter(self.store_, self.blocks_)
             residuals = self._residuals(self.store_, V, labels.domains)[~marked]
             rows = _training_rows(residuals, labels.take(~marked), V[~marked])
             fitted.append(fit_mode(INNER_VIEW, rows, options, residual=True))
@@ -354,9 +361,10 @@ class UnseenDetector(BaseDetector):
 
     def _residuals(self, store: ReferenceStore, V: FloatArray, domains: StrArray) -> FloatArray:
         """Rows seen from the nearest reference of their domain, in units of how far those lie apart."""
-        factors = domain_factors(store, self.scatter_)[store.codes(domains)]
-        residuals = apply_view(INNER_VIEW, V, domains, store)
-        return (residuals / factors[:, None]).astype(V.dtype, copy=False)
+        assert self.scatter_ is not None
+        assert self.blocks_ is not None
+        factors = domain_factors(store, self.scatter_, self.blocks_).astype(V.dtype)
+        return np.asarray(apply_view(INNER_VIEW, V, domains, store) / factors[store.codes(domains)])
 
     def _batches(self, V: FloatArray, domains: StrArray) -> Iterator[_Batch]:
         """Yield rows that are scored alike."""

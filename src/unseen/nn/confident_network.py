@@ -133,10 +133,6 @@ class ConfidentNetwork(nn.Module):
         base: Tensor = self.share * (lengths - self.length[0]) / self.length[1]
         return base
 
-    def positive_score(self, parts: Tensor) -> Tensor:
-        """Return log(1 + e^s) of each part, shape (...): above 0, in the order of s."""
-        return nn.functional.softplus(self.score(parts))
-
 
 def vector_of(parameters: Mapping[str, Tensor]) -> NDArray[np.float32]:
     """Return parameters one after the other, for a file.

@@ -167,25 +167,3 @@ def _gradient_after_steps(
 
     gradient, (after, reached) = grad_and_value(through, has_aux=True)(start)
     return MetaGradient(gradient, {k: v.detach() for k, v in reached.items()}, before, after.detach())
-
-
-def outer_step(theta: Parameters, gradients: list[Parameters], *, lr: float) -> Parameters:
-    """Return θ − b · mean of the tasks' gradients: plain descent, what an optimiser refines.
-
-    Parameters
-    ----------
-    theta : dict of str to Tensor
-        θ.
-    gradients : list of dict of str to Tensor
-        g of each task.
-    lr : float > 0
-        b.
-
-    Returns
-    -------
-    dict of str to Tensor
-    """
-    return {
-        name: value - lr * torch.stack([gradient[name] for gradient in gradients]).mean(dim=0)
-        for name, value in theta.items()
-    }

@@ -1,6 +1,6 @@
 """Models on the disk: a JSON manifest and safetensors, written atomically, read with suspicion."""
 
-from unseen.persistence.models import SCHEMA_VERSION, load, save
+from unseen.persistence.models import SCHEMA_VERSION, check_place, load, save
 from unseen.persistence.onnx_export import export_onnx
 
-__all__ = ["SCHEMA_VERSION", "export_onnx", "load", "save"]
+__all__ = ["SCHEMA_VERSION", "check_place", "export_onnx", "load", "save"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -75,14 +76,41 @@ def save(model: Model, path: str | Path) -> Path:
         If something else than a model lies at ``path``, it cannot be written to, or the model has a value
         that a model file cannot hold.
     """
-    target = Path(path).absolute()
-    if target.exists() and not _replaceable(target):
-        raise InputError(f"save: {path} exists and is not a saved model; choose another name or remove it.")
+    target = check_place(path)
     files = _files_of(model)
     try:
         replace_directory(target, files)
     except OSError as error:
         raise InputError(f"save: {path} cannot be written: {error.strerror or error}.") from error
+    return target
+
+
+def check_place(path: str | Path) -> Path:
+    """Return where a model would be saved, or raise InputError if that cannot be; good to know before a fit.
+
+    Parameters
+    ----------
+    path : str or Path
+        The directory for ``save``.
+
+    Returns
+    -------
+    Path
+        Absolute.
+
+    Raises
+    ------
+    InputError
+        If something else than a model lies there, or no directory can be made or written there.
+    """
+    target = Path(path).absolute()
+    if target.exists() and not _replaceable(target):
+        raise InputError(f"save: {path} exists and is not a saved model; choose another name or remove it.")
+    above = next(folder for folder in target.parents if folder.exists())
+    if not above.is_dir():
+        raise InputError(f"save: {path} cannot be written: {above} is not a directory.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(f"save: {path} cannot be written: no permission to write in {above}.")
     return target
 
 
@@ -210,6 +238,7 @@ def _rebuild(folder: Path, described: dict[str, Any], decoder: Decoder) -> BaseD
     detector._check_parameters()
     hints = {name: hint for name, hint in annotated(owner).items() if name.endswith("_")}
     fitted = {key: decoder.decode(item, f"fitted/{key}") for key, item in described["fitted"].items()}
+    fitted.setdefault("feature_names_", None)  # older models do not say
     if fitted.keys() != hints.keys():
         refuse(f"detector/fitted has unknown or missing names: {sorted(fitted.keys() ^ hints.keys())}")
     weights = {key: value for key, value in fitted.items() if isinstance(value, Weights)}

@@ -106,6 +106,7 @@ def _patch_scores(detector: BaseImageDetector, domain: str) -> nn.Module:
             sorting=detector.sorting,
             use_normal=detector.use_normal,
             use_abnormal=detector.use_abnormal,
+            picture_score=detector.picture_score,
             candidates=value_order.CANDIDATES,
             least_candidates=value_order.LEAST_CANDIDATES,
             top_share=detector.top_share,

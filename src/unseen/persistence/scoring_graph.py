@@ -245,6 +245,8 @@ class ValueOrderScores(nn.Module):
         Its layer.
     sorting, use_normal, use_abnormal : bool
         As the detector.
+    picture_score : {"combined", "normal"}
+        As the detector.
     candidates, least_candidates : int
         As for :class:`NearestPatchScores`.
     top_share : float
@@ -262,6 +264,7 @@ class ValueOrderScores(nn.Module):
         sorting: bool,
         use_normal: bool,
         use_abnormal: bool,
+        picture_score: str,
         candidates: int,
         least_candidates: int,
         top_share: float,
@@ -269,6 +272,7 @@ class ValueOrderScores(nn.Module):
         super().__init__()
         self.adaptation, self.top_share = adaptation, top_share
         self.sorting, self.use_normal, self.use_abnormal = sorting, use_normal, use_abnormal
+        self.for_pictures = self._unlike_at if picture_score == "normal" else self._at
         self.candidates, self.least_candidates = candidates, least_candidates
         self.known = StagedBank(memory)
         for name in ("directions", "mean_length"):
@@ -278,19 +282,22 @@ class ValueOrderScores(nn.Module):
         """Return scores of pictures (n,) and of their patches (n, n_patches, channels) -> (n, n_patches)."""
         adapted = self.adaptation(patches)
         count = top_count(patches.shape[1], self.top_share)
-        if not self.known.staged:
-            scores = self._at(adapted, self.known.exactly(adapted))
-            return scores.topk(count, dim=1).values.mean(dim=1), scores
-        scores = self._at(adapted, self.known.roughly(adapted))
-        asked = asked_again(scores, adapted, max(self.least_candidates, self.candidates * count))
-        close = self._at(asked, self.known.closely(asked))
-        return close.topk(count, dim=1).values.mean(dim=1), scores
+        find = self.known.roughly if self.known.staged else self.known.exactly
+        places = find(adapted)
+        scores, counting = self._at(adapted, places), self.for_pictures(adapted, places)
+        if self.known.staged:
+            asked = asked_again(counting, adapted, max(self.least_candidates, self.candidates * count))
+            counting = self.for_pictures(asked, self.known.closely(asked))
+        return counting.topk(count, dim=1).values.mean(dim=1), scores
+
+    def _unlike_at(self, adapted: Tensor, places: Tensor) -> Tensor:
+        cosines = (F.normalize(adapted, dim=2) * self.known.bank[places]).sum(dim=2).clamp(-1.0, 1.0)
+        return 1 - (cosines + 1) / 2
 
     def _at(self, adapted: Tensor, places: Tensor) -> Tensor:
         nearest = self.known.bank[places]
-        cosines = (F.normalize(adapted, dim=2) * nearest).sum(dim=2).clamp(-1.0, 1.0)
         residuals = (adapted - nearest * self.known.lengths[places][:, :, None]).abs()
-        return self._combined(1 - (cosines + 1) / 2, residuals)
+        return self._combined(self._unlike_at(adapted, places), residuals)
 
     def _combined(self, unlike: Tensor, residuals: Tensor) -> Tensor:
         if not self.use_abnormal:

@@ -8,11 +8,13 @@ kinds, because kinds differ far more than samples of one kind do.
 Where domains (patients, machines, networks) are named, deployment is on new ones, and normals of a domain
 that the model knows say too much good of it. So whole domains are left out, a third of them at a time, and
 fresh normals and the kind's rows are of those; with references, the first normals of each are its references.
+Intervals are then over domains (:mod:`unseen.metrics.over_domains`), and each kind says on how many it rests:
+what is known of a kind that one patient has, other patients need not bear out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,15 +25,24 @@ from sklearn.base import clone
 from unseen.data import Table
 from unseen.detectors.base import BaseDetector
 from unseen.metrics.intervals import clopper_pearson_interval, delong_interval
+from unseen.metrics.over_domains import (
+    JudgedDomains,
+    auroc_over_domains,
+    judge_domains,
+    medians_over_domains,
+    recall_over_domains,
+)
 from unseen.pipeline.table_model import LEAST_DOMAINS, TableModel
 from unseen.references import reference_rows
 from unseen.scoring.calibration import hold_back
-from unseen.types import UNNAMED_DOMAIN, BoolArray, Labels
+from unseen.types import UNNAMED_DOMAIN, BoolArray, Labels, StrArray
 
 _TEST_SHARE = 0.3
 _LEAST_ROWS_OF_A_KIND = 2
 N_ROUNDS = 3
 """In so many parts the domains are left out."""
+
+_FEW_DOMAINS = 3
 
 
 @dataclass(frozen=True)
@@ -47,11 +58,13 @@ class KindEstimate:
     auroc : float
         Against normals that were not fitted or calibrated on.
     auroc_interval : pair of float
-        95 % interval from the sample sizes (DeLong).
+        95 % interval from the sample sizes (DeLong), or over the domains left out (Obuchowski).
     recall : float
         Share of its rows that are flagged at the model's false-alarm rate.
     recall_interval : pair of float
-        95 % interval from the sample size (Clopper-Pearson).
+        95 % interval from the sample size (Clopper-Pearson), one row a domain if domains were left out.
+    n_domains : int or None
+        How many domains the rows are of, if whole domains were left out.
     """
 
     kind: str
@@ -60,6 +73,7 @@ class KindEstimate:
     auroc_interval: tuple[float, float]
     recall: float
     recall_interval: tuple[float, float]
+    n_domains: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,8 @@ class UnlabelledEstimate:
         Medians over the kinds left out in turn: one kind that cannot be told from normals shows in the range.
     auroc_range, recall_range : pair of float
         Lowest and highest over the kinds.
+    auroc_interval, recall_interval : pair of float or None
+        95 % intervals of the medians, whole domains resampled; None if none were left out.
     false_alarm_rate : float
         The rate at which ``recall`` was taken.
     observed_false_alarm_rate : float
@@ -90,6 +106,8 @@ class UnlabelledEstimate:
     observed_false_alarm_rate: float
     n_normals: int
     kinds: tuple[KindEstimate, ...]
+    auroc_interval: tuple[float, float] | None = None
+    recall_interval: tuple[float, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the estimate as values that JSON can hold."""
@@ -141,7 +159,13 @@ def estimate_unlabelled_kinds(
     alarms: list[float] = []
     for left_out in rounds:
         alarms += _judge(table, left_out, detector, found)
-    measured = [_measure(kind, parts) for kind, parts in found.items() if parts]
+    found = {kind: parts for kind, parts in found.items() if parts}
+    by_domain = rounds[0].by_domain
+    over_domains = {kind: _by_domain(parts) for kind, parts in found.items()} if by_domain else {}
+    measured = [_measure(kind, parts, over_domains.get(kind)) for kind, parts in found.items()]
+    resampled = (
+        medians_over_domains(list(over_domains.values()), seed=detector.seed) if by_domain else (None, None)
+    )
     return UnlabelledEstimate(
         auroc=float(np.median([item.auroc for item in measured])),
         auroc_range=_range([item.auroc for item in measured]),
@@ -151,6 +175,8 @@ def estimate_unlabelled_kinds(
         observed_false_alarm_rate=float(np.mean(alarms)),
         n_normals=int(sum(left_out.fresh.sum() for left_out in rounds)),
         kinds=tuple(measured),
+        auroc_interval=resampled[0],
+        recall_interval=resampled[1],
     )
 
 
@@ -172,27 +198,73 @@ def estimate_sentence(estimate: Mapping[str, Any]) -> str:
         f"expect to catch kinds you have not labelled at about AUROC {_short(estimate['auroc'])} "
         f"({_short(low)}-{_short(high)} over {len(estimate['kinds'])} kinds left out in turn), flagging "
         f"{estimate['recall']:.0%} of their rows ({least:.0%}-{most:.0%}) at a false-alarm rate of "
-        f"{estimate['false_alarm_rate']:.3g}"
+        f"{estimate['false_alarm_rate']:.3g}{_about_domains(estimate)}"
     )
+
+
+def _about_domains(estimate: Mapping[str, Any]) -> str:
+    """Say how much hangs on which domains were seen; nothing where none were left out."""
+    interval = estimate.get("auroc_interval")
+    if interval is None:
+        return ""
+    narrow = [
+        f"{item['kind']} rests on {item['n_domains']} {'domain' if item['n_domains'] == 1 else 'domains'}"
+        for item in estimate["kinds"]
+        if item["n_domains"] < _FEW_DOMAINS
+    ]
+    over = f"; over other domains like these AUROC {_short(interval[0])}-{_short(interval[1])}"
+    return "; ".join([over, *narrow])
+
+
+def kind_sentences(estimate: Mapping[str, Any]) -> list[str]:
+    """Say of each known kind how it was caught when it was left out, with 95 % intervals.
+
+    Parameters
+    ----------
+    estimate : mapping
+        What :meth:`UnlabelledEstimate.to_json` gave.
+
+    Returns
+    -------
+    list of str
+    """
+    return [
+        f"{kind['kind']} left out: AUROC {_short(kind['auroc'])} "
+        f"({_interval(kind['auroc_interval'], _short)}), {kind['recall']:.0%} of {kind['n_rows']:,} rows "
+        f"{_of_domains(kind)}flagged ({_interval(kind['recall_interval'], '{:.0%}'.format)})"
+        for kind in estimate["kinds"]
+    ]
+
+
+def _of_domains(kind: Mapping[str, Any]) -> str:
+    n = kind.get("n_domains")
+    return "" if n is None else f"of {n} {'domain' if n == 1 else 'domains'} "
 
 
 @dataclass(frozen=True)
 class _Round:
-    """Which rows one round leaves out of the fit: fresh normals, references, and (by domain) all others."""
+    """Rows that one round leaves out of the fit: fresh normals, references, and others of its domains."""
 
     held: BoolArray
     fresh: BoolArray
     references: BoolArray
-    by_domain: bool
+    domains: StrArray
+
+    @property
+    def by_domain(self) -> bool:
+        return len(self.domains) > 0
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """Scores of one kind and of the fresh normals by one fit."""
+    """Scores of one kind and of the fresh normals by one fit, and the domains of both."""
 
+    left_out: _Round
     normals: NDArray[np.float64]
     anomalies: NDArray[np.float64]
-    n_flagged: int
+    flagged: BoolArray
+    normal_domains: StrArray
+    anomaly_domains: StrArray
 
 
 def _judge(
@@ -213,7 +285,8 @@ def _judge(
             normals = model.score_table(table.take(left_out.fresh))
             alarms.append(float(normals.flagged.mean()))
         batch = model.score_table(table.take(judged))
-        parts.append(_Judged(normals.score, batch.score, int(batch.flagged.sum())))
+        domains = labels.domains[left_out.fresh], labels.domains[judged]
+        parts.append(_Judged(left_out, normals.score, batch.score, batch.flagged, *domains))
     return alarms
 
 
@@ -223,12 +296,12 @@ def _rounds(labels: Labels, n_references: int, seed: int) -> list[_Round]:
     named = np.unique(labels.domains[labels.normal])
     if len(named) < LEAST_DOMAINS or UNNAMED_DOMAIN in named:
         fresh: BoolArray = hold_back(labels, _TEST_SHARE, seed) & labels.normal
-        return [_Round(fresh, fresh, none, by_domain=False)]
+        return [_Round(fresh, fresh, none, named[:0])]
     rounds = []
     for part in np.array_split(np.random.default_rng(seed).permutation(named), N_ROUNDS):
         held: BoolArray = np.isin(labels.domains, part)
         references = reference_rows(labels.domains, held & labels.normal, n_references)
-        rounds.append(_Round(held, held & labels.normal & ~references, references, by_domain=True))
+        rounds.append(_Round(held, held & labels.normal & ~references, references, np.sort(part)))
     return [item for item in rounds if item.fresh.any()]
 
 
@@ -239,27 +312,37 @@ def _training_rows(labels: Labels, left_out: _Round, kind: str, detector: BaseDe
     return np.asarray(~left_out.held & ~labels.anomaly, dtype=np.bool_)
 
 
-def _measure(kind: str, parts: list[_Judged]) -> KindEstimate:
-    """Average over the rounds, each weighed by its rows of the kind."""
-    counts = np.array([len(part.anomalies) for part in parts])
-    areas = []
-    for part in parts:
+def _by_domain(parts: list[_Judged]) -> list[JudgedDomains]:
+    return [
+        judge_domains(
+            (part.normals, part.normal_domains),
+            (part.anomalies, part.anomaly_domains),
+            part.flagged,
+            domains=part.left_out.domains,
+        )
+        for part in parts
+    ]
+
+
+def _measure(kind: str, parts: list[_Judged], over_domains: list[JudgedDomains] | None) -> KindEstimate:
+    """Average over the rounds, each weighed by its rows of the kind; without domains there is one."""
+    n_domains = None
+    if over_domains is not None:
+        area, caught = auroc_over_domains(over_domains), recall_over_domains(over_domains)
+        n_domains = len(np.unique(np.concatenate([part.anomaly_domains for part in parts])))
+    else:
+        (part,) = parts
         y = np.arange(len(part.normals) + len(part.anomalies)) >= len(part.normals)
-        areas.append(delong_interval(y.astype(np.int8), np.concatenate([part.normals, part.anomalies])))
-    shares = counts / counts.sum()
-    caught = clopper_pearson_interval(sum(part.n_flagged for part in parts), int(counts.sum()))
-    area = float(np.dot(shares, [item.estimate for item in areas]))
-    half = float(np.sqrt(np.sum(shares**2 * np.array([(item.high - item.low) / 2 for item in areas]) ** 2)))
-    single = len(parts) == 1
+        area = delong_interval(y.astype(np.int8), np.concatenate([part.normals, part.anomalies]))
+        caught = clopper_pearson_interval(int(part.flagged.sum()), len(part.flagged))
     return KindEstimate(
         kind=kind,
-        n_rows=int(counts.sum()),
-        auroc=area,
-        auroc_interval=(areas[0].low, areas[0].high)
-        if single
-        else (max(0.0, area - half), min(1.0, area + half)),
+        n_rows=sum(len(part.anomalies) for part in parts),
+        auroc=area.estimate,
+        auroc_interval=(area.low, area.high),
         recall=caught.estimate,
         recall_interval=(caught.low, caught.high),
+        n_domains=n_domains,
     )
 
 
@@ -285,6 +368,10 @@ def _frequent_kinds(labels: Labels, most: int) -> list[str]:
 
 def _range(values: list[float]) -> tuple[float, float]:
     return (min(values), max(values))
+
+
+def _interval(limits: Sequence[float], said: Callable[[float], str]) -> str:
+    return f"{said(limits[0])}-{said(limits[1])}"
 
 
 def _short(value: float) -> str:

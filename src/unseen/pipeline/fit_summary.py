@@ -11,7 +11,14 @@ import numpy as np
 from unseen.data import Table, TablePreprocessor
 from unseen.detectors import DETECTORS
 from unseen.detectors.base import BaseDetector
-from unseen.types import UNNAMED_DOMAIN, StrArray
+from unseen.types import UNNAMED_DOMAIN, Labels, StrArray
+
+_LABELS_SAY = {
+    "off": "labels change no score: where kinds were left out they did not help, so the normals alone decide",
+    "careful": "labels raise scores where rows are clearly like labelled anomalies (careful)",
+    "bold": "labels raise scores wherever rows are like labelled anomalies rather than normals (bold)",
+    "domains": "labels raise scores near labelled anomalies, as far as no kind left out in new domains loses",
+}
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,7 @@ def summarise(
     notes = [*table.notes, *preprocessor.notes_]
     if table.y is None:
         notes.append("no kind or label column was named: all rows are taken as normal")
+    notes += [*_on_trimming(detector), *_on_labels(detector, labels)]
     if calibration.smallest_p > detector.false_alarm_rate:
         notes.append(
             f"{n_calibration} calibration normals cannot promise a false-alarm rate of "
@@ -149,6 +157,27 @@ def summarise(
         seconds=seconds,
         n_calibration_domains=int(calibration.n_domains),
     )
+
+
+def _on_trimming(detector: BaseDetector) -> list[str]:
+    n_trimmed = getattr(detector, "n_trimmed_", 0)
+    if not n_trimmed:
+        return []
+    return [f"trim: the {n_trimmed:,} most unusual normals were left out of the fit"]
+
+
+def _on_labels(detector: BaseDetector, labels: Labels) -> list[str]:
+    """Say what a detector that chooses how much labels may say has chosen."""
+    chosen = getattr(detector, "choices_", {}).get("plain", {})
+    if (
+        not labels.anomaly.any()
+        or getattr(detector, "labels", None) == "ignore"
+        or not {"likeness", "local"} & chosen.keys()
+    ):
+        return []
+    if "likeness" in chosen:
+        return [_LABELS_SAY[chosen["likeness"]]]
+    return [_LABELS_SAY["domains" if chosen["local"] or chosen["wide"] else "off"]]
 
 
 def detector_name(detector: BaseDetector) -> str:

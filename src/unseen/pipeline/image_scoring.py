@@ -137,6 +137,7 @@ def score_images(
     started = time.perf_counter()
     _check_rates(false_alarm_rate, false_discovery_rate)
     table, map_folder, overlay_folder = output_places(Path(out), maps=maps)
+    _refuse_among_pictures(images, table)
     rows: list[dict[str, Any]] = []
     for part, scored, faults in _blocks(model, images, skip_unreadable):
         names = [_name(part.path(i), Path(root)) for i in range(len(part))]
@@ -185,6 +186,13 @@ def output_places(out: Path, *, maps: bool) -> tuple[Path, Path | None, Path | N
         table = out
         folders = (out.with_name(f"{out.stem}_maps"), out.with_name(f"{out.stem}_overlays"))
     return (table, *folders) if maps else (table, None, None)
+
+
+def _refuse_among_pictures(images: ImageSet, table: Path) -> None:
+    """A table among pictures would make their folder one that holds both, which is not read again."""
+    folder = table.parent.resolve()
+    if any(images.path(i).parent.resolve() == folder for i in range(len(images))):
+        raise ParameterError(f"--out: {table} would lie among the pictures; give a folder of its own.")
 
 
 def _blocks(
@@ -339,6 +347,8 @@ def _summarise(
 def _rule(model: ImageModel, frame: pl.DataFrame, rate: float | None, discovery: float | None) -> str:
     if discovery is not None:
         return f"at most {discovery:g} of the flagged pictures normal (Benjamini-Hochberg)"
+    if frame["p_value"].null_count() == len(frame):
+        return "none: a threshold needs at least two references"
     asked = float(model.detector.false_alarm_rate) if rate is None else rate
     largest = frame["smallest_p"].max()
     if isinstance(largest, float) and largest > asked:

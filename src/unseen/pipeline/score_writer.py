@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from unseen.errors import ParameterError, SchemaError
+from unseen.data.sources import find_files
+from unseen.errors import ParameterError, ReadError, SchemaError
 from unseen.pipeline.attribution import top_columns
 from unseen.pipeline.staging import staged
 from unseen.pipeline.table_model import ScoredBatch
@@ -29,6 +30,24 @@ def check_output_name(out: Path) -> str:
             f"cannot write scores to {out}: the name must end in {' or '.join(OUTPUT_SUFFIXES)}."
         )
     return suffix
+
+
+def refuse_own_input(out: Path, source: str | Path) -> None:
+    """Raise ParameterError if a file to write is one of the files that are read.
+
+    Parameters
+    ----------
+    out : Path
+        The file to write.
+    source : str or Path
+        A table file, folder or glob; where it does not exist, reading it says so.
+    """
+    try:
+        files = find_files(source)
+    except ReadError:
+        return
+    if out.exists() and any(out.samefile(file) for file in files):
+        raise ParameterError(f"{out} is the file that is read; give another name to write to.")
 
 
 def write_frame(frame: pl.DataFrame, file: Path) -> None:

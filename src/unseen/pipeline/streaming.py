@@ -22,7 +22,7 @@ from unseen.data import TableBatch, TableSchema, scan_table
 from unseen.data.sources import PARQUET_SUFFIXES, find_files
 from unseen.errors import InputError, ParameterError, ReadError
 from unseen.pipeline.discovery import PValueCounts
-from unseen.pipeline.score_writer import ScoreEncoder, ScoreFile, check_output_name
+from unseen.pipeline.score_writer import ScoreEncoder, ScoreFile, check_output_name, refuse_own_input
 from unseen.pipeline.staging import scratch, staged
 from unseen.pipeline.table_model import TableModel
 from unseen.pipeline.threads import WriteBehind, read_ahead
@@ -146,11 +146,13 @@ def score_file(
     Raises
     ------
     InputError
-        If the file cannot be read or does not fit the model, or an argument is not allowed.
+        If the file cannot be read or does not fit the model, an argument is not allowed, or ``out`` is a file
+        of ``source``.
     """
     started = time.perf_counter()
     target = Path(out)
     suffix = check_output_name(target)
+    refuse_own_input(target, source)
     check_int("score", "top_features", top_features, minimum=0)
     if false_alarm_rate is not None and false_discovery_rate is not None:
         raise ParameterError("score: give a false-alarm rate or a false discovery rate, not both.")
@@ -275,6 +277,13 @@ def _rule(model: TableModel, false_alarm_rate: float | None, false_discovery_rat
     if false_discovery_rate is not None:
         return f"at most {false_discovery_rate:g} of the flagged rows normal (Benjamini-Hochberg)"
     rate = model.calibration.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
+    if model.calibration.n_domains:
+        said = f"aims at {rate:g} of the normals of a new domain"
+        if false_alarm_rate is not None:
+            return said
+        promised = float(model.calibration.guaranteed_false_alarm_rate)
+        n_domains = int(model.calibration.n_domains)
+        return f"{said} ({n_domains} domains can promise at most {promised:.3g})"
     smallest = float(model.calibration.smallest_p)
     if smallest > rate:
         return (

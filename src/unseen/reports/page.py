@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ REPORT = "report.html"
 """Name of the page, beside the results."""
 
 _PARTS = "parts"
+_MOST_DRAWN = 12
+"""Kinds in figures; a page that draws hundreds takes minutes to make and is not looked through."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +159,9 @@ def _tables(results: Results, entries: Sequence[Entry], drift: Sequence[tables.D
 def _figures(
     results: Results, entries: Sequence[Entry], digests: Mapping[int, Sequence[Digest]]
 ) -> dict[str, Any]:
-    kinds = kinds_of(results, "held-out")
-    every = list(dict.fromkeys([*kinds, *kinds_of(results, "known")]))
+    kinds = _hardest(entries, kinds_of(results, "held-out"), "held-out")
+    known = _hardest(entries, kinds_of(results, "known"), "known")
+    every = list(dict.fromkeys([*kinds, *known]))[:_MOST_DRAWN]
     rate = entries[0].rows[0].get("false_alarm_rate", 0.01)
     scored = any(digests.values())
     curves = [
@@ -167,7 +171,7 @@ def _figures(
     ]
     histograms, stages, latents = [], [], []
     for entry in _best_first(entries):
-        shown = _one_seed(digests[entry.position], kinds)
+        shown = [digest for digest in _one_seed(digests[entry.position], kinds) if _is_drawn(digest, kinds)]
         if shown and not all(digest.stages and digest.ends_in_stage2 for digest in shown):
             histograms.append(EntryFigure(entry.label, score_histograms(shown, f"scores-{entry.position}")))
         if shown and all(digest.stages for digest in shown):
@@ -184,7 +188,22 @@ def _figures(
         "latents": latents,
         "uniformity": uniformity(entries, digests, rate) if scored else None,
         "has_scores": scored,
+        "n_drawn": len(every),
+        "n_kinds": len({*kinds_of(results, "held-out"), *kinds_of(results, "known")}),
     }
+
+
+def _hardest(entries: Sequence[Entry], kinds: Sequence[str], role: str) -> list[str]:
+    """The kinds to draw: all, or of many those that the best detector catches worst, in the order given."""
+    if len(kinds) <= _MOST_DRAWN:
+        return list(kinds)
+    found = best_entry(entries).per_kind(role, "auroc")
+    lowest = sorted(kinds, key=lambda kind: found[kind].mean if kind in found else math.inf)[:_MOST_DRAWN]
+    return [kind for kind in kinds if kind in lowest]
+
+
+def _is_drawn(digest: Digest, kinds: Sequence[str]) -> bool:
+    return digest.held_out_kind is None or digest.held_out_kind in kinds
 
 
 def _pictures(results: Results, entries: Sequence[Entry], parts: Path) -> dict[str, Any]:

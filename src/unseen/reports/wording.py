@@ -51,8 +51,3 @@ def printable(name: str, longest: int = 60) -> str:
     clean = "".join(" " if char.isspace() else char for char in name)
     clean = "".join("\ufffd" if unicodedata.category(char).startswith("C") else char for char in clean)
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"
-
-
-def listing(names: list[str]) -> str:
-    """Return names joined by commas, with "and" before the last."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""

@@ -145,3 +145,18 @@ def test_errors_of_a_real_process_end_with_the_code() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("unseen: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_the_package_is_a_program() -> None:
+    found = subprocess.run([sys.executable, "-m", "unseen", "--version"], capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, f"unseen {__version__}\n")
+
+
+def test_an_interrupt_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unseen.reports.write_report", interrupted)
+    result = run("report", "anything")
+    assert result.exit_code == 130
+    assert result.stderr.strip() == "unseen: interrupted."

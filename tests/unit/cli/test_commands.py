@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,12 @@ def test_fit_says_what_it_was_made_from(run: Run, rows_file: Path, tmp_path: Pat
     assert "360 rows, 3 columns" in result.stdout
     assert "known kinds: high 30, odd 30" in result.stdout
     assert "expect to catch kinds you have not labelled at about AUROC" in result.stdout
+    for kind in ("high", "odd"):
+        line = next(line for line in result.stdout.splitlines() if f"{kind} left out: AUROC" in line)
+        assert re.search(
+            r"AUROC (\.\d\d|1\.00) \(\.\d\d-(\.\d\d|1\.00)\), \d+% of 30 rows flagged \(\d+%-\d+%\)$", line
+        )
+    assert "note: labels raise scores" in result.stdout or "note: labels change no score" in result.stdout
     assert "the smallest is 0.016" in result.stdout
     assert (tmp_path / "m" / "manifest.json").is_file()
 
@@ -265,3 +272,38 @@ def test_contaminants_of_all_kinds_or_of_known_ones(run: Run, rows_file: Path, t
         page = (out / "report.html").read_text()
         assert "Drop, first to last" in page
         assert ("nothing has met the kind held out" in page) == (source == "known")
+
+
+def test_many_kinds_are_counted_rather_than_listed(run: Run, tmp_path: Path) -> None:
+    frame = make_rows(0, n_normal=200, n_kind=10)
+    many = frame.with_columns(
+        kind=pl.when(pl.col("kind") == "benign")
+        .then("kind")
+        .otherwise(pl.format("odd-{}", pl.int_range(pl.len())))
+    )
+    many.write_csv(tmp_path / "many.csv")
+    fitted = run("fit", tmp_path / "many.csv", *ROLES, "--out", tmp_path / "m", "-d", "mahalanobis")
+    assert fitted.exit_code == 0, fitted.output
+    assert "and 8 more" in fitted.stdout
+    assert "no estimate for unlabelled kinds: it needs at least two known kinds" in fitted.stdout
+    silent = run(
+        "fit", tmp_path / "many.csv", *ROLES, "--out", tmp_path / "m", "-d", "mahalanobis", "--no-estimate"
+    )
+    assert "no estimate" not in silent.stdout
+
+
+def test_evaluate_prints_the_extremes_of_many_kinds(run: Run, tmp_path: Path) -> None:
+    frame = make_rows(0, n_normal=200, n_kind=18)
+    split = pl.format("{}-{}", "kind", pl.int_range(pl.len()) % 6)
+    many = frame.with_columns(kind=pl.when(pl.col("kind") == "benign").then("kind").otherwise(split))
+    many.write_csv(tmp_path / "many.csv")
+    found = run(
+        "evaluate", tmp_path / "many.csv", *ROLES, "--out", tmp_path / "e", "--detectors", "mahalanobis",
+        "--shots", 0, "--seeds", 1, "--jobs", 1,
+    )  # fmt: skip
+    assert found.exit_code == 0, found.output
+    assert "AUROC on kinds held out: 12" in found.stdout
+    line = next(line for line in found.stdout.splitlines() if "mahalanobis" in line)
+    mean, lowest, kind, highest = line.split()[1:]
+    assert 0.5 < float(lowest) <= float(mean) <= float(highest) <= 1
+    assert kind.startswith(("high-", "odd-"))

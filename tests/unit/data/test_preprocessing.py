@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 
 from unseen.data import TablePreprocessor
 from unseen.data.scaling import skewness
+from unseen.detectors import KNearestNeighbours
 from unseen.errors import InputError, LabelError, NotFittedError, ParameterError, SchemaError
 
 
@@ -249,3 +251,41 @@ def test_a_skewed_signal_with_real_negatives_keeps_them() -> None:
     assert skewness(signal) > 1
     X = TablePreprocessor(clip=None).fit(signal[:, None]).transform(signal[:, None])[:, 0]
     assert_allclose(X, (signal - signal.mean()) / signal.std(), rtol=1e-4, atol=1e-4)
+
+
+def mixed_frame(n_rows: int = 60) -> pl.DataFrame:
+    random = np.random.default_rng(0)
+    return pl.DataFrame(
+        {
+            "size": random.normal(size=n_rows),
+            "count": [None if row % 9 == 0 else row for row in range(n_rows)],
+            "name": random.choice(["tcp", "udp"], size=n_rows),
+            "open": random.random(n_rows) < 0.5,
+        }
+    )
+
+
+def test_data_frames_of_other_libraries_are_read() -> None:
+    frame = mixed_frame()
+    expected = TablePreprocessor().fit_transform(frame)
+    assert np.array_equal(TablePreprocessor().fit_transform(frame.to_arrow()), expected)
+    pandas = pytest.importorskip("pandas")
+    columns = {name: frame[name].to_list() for name in frame.columns}
+    of_pandas = pandas.DataFrame(columns).astype({"name": "category"})
+    preprocessor = TablePreprocessor().fit(of_pandas)
+    assert preprocessor.columns_ == tuple(frame.columns)
+    assert np.array_equal(preprocessor.transform(of_pandas), expected)
+    with pytest.raises(InputError, match=r"pandas.*cannot be read"):
+        TablePreprocessor().fit(pandas.DataFrame({"odd": [1, "a", object()]}))
+
+
+def test_names_of_kinds_say_which_rows_are_normal() -> None:
+    frame = mixed_frame()
+    y = np.arange(len(frame)) % 4 == 0
+    by_name = TablePreprocessor().fit(frame, np.where(y, "flood", "Normal")).transform(frame)
+    assert np.array_equal(by_name, TablePreprocessor().fit(frame, y.astype(int)).transform(frame))
+    detector = make_pipeline(TablePreprocessor(), KNearestNeighbours())
+    detector.fit(frame, np.where(y, "flood", "normal"))
+    assert detector.predict(frame).shape == (len(frame),)
+    with pytest.raises(LabelError, match=r"needs normal rows.*flood \(60\)"):
+        TablePreprocessor().fit(frame, np.full(len(frame), "flood"))

@@ -196,7 +196,7 @@ def test_delimiter_is_taken_from_the_header(tmp_path: Path, separator: str) -> N
         "\ufeff"
         + separator.join(["a", "b", "kind"])
         + "\r\n"
-        + separator.join(["1", "2,5", "normal"])
+        + separator.join(["1", "p,5", "normal"])
         + "\r\n"
     )
     table = read_table(put(tmp_path, "t.csv", text), ColumnRoles(kind="kind"))

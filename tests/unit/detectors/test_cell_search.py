@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from unseen.detectors.baselines.k_nearest_neighbours import nearest_rows
 from unseen.detectors.cell_search import build_index, near_rows
 from unseen.detectors.cells import cell_of, find_centres
+from unseen.detectors.exact_search import nearest_rows
 
 
 def clusters(seed: int, n: int) -> np.ndarray:

@@ -48,7 +48,7 @@ def test_known_kinds_gain_by_their_labels():
     fused = UnseenDetector(**QUICK).fit(X, kinds)
     plain = UnseenDetector(labels="ignore", **QUICK).fit(X, kinds)
     assert against(plain, normals, known) < 0.6
-    assert against(fused, normals, known) > 0.95
+    assert against(fused, normals, known) > 0.9
 
 
 def test_labels_never_lower_a_score():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unseen.nn.meta_gradient import gradient_and_loss, inner_steps, meta_gradient, outer_step
+from unseen.nn.meta_gradient import gradient_and_loss, inner_steps, meta_gradient
 
 CENTRES = [torch.tensor([3.0, 1.0], dtype=torch.float64), torch.tensor([1.0, 3.0], dtype=torch.float64)]
 CURVES = torch.tensor([1.0, 0.5], dtype=torch.float64)
@@ -27,6 +27,13 @@ def curved(centre):
         return (CURVES * moved.square()).sum() / 2 + moved.pow(4).sum() / 50
 
     return loss
+
+
+def outer_step(theta, gradients, *, lr):
+    """Plain descent along the mean of the tasks' gradients."""
+    return {
+        k: v - lr * torch.stack([gradient[k] for gradient in gradients]).mean(dim=0) for k, v in theta.items()
+    }
 
 
 def vector(theta):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -11,8 +12,8 @@ import pytest
 from unseen.data import Table
 from unseen.detectors import KNearestNeighbours, UnseenDetector
 from unseen.metrics.ranking import auroc
-from unseen.pipeline import TableModel
-from unseen.pipeline.estimate import estimate_unlabelled_kinds
+from unseen.pipeline import TableModel, score_file
+from unseen.pipeline.estimate import estimate_sentence, estimate_unlabelled_kinds, kind_sentences
 from unseen.pipeline.score_writer import ScoreEncoder
 from unseen.pipeline.table_model import by_whole_domains
 from unseen.scoring.calibration import hold_back
@@ -103,3 +104,54 @@ def test_scores_say_whether_a_row_is_novel_or_like_a_known_kind(table):
     assert batch.column("reason").to_pylist() == scored.reason.tolist()
     likes = batch.column("like_kind").to_pylist()
     assert likes == [kind or None for kind in scored.like_kind.tolist()]
+
+
+def test_intervals_are_over_domains_and_a_kind_of_one_domain_is_named(make_table):
+    table = places(make_table, 4)
+    labels = table.labels
+    home = labels.domains[labels.kinds == "odd"][0]
+    table = table.take((labels.kinds != "odd") | (labels.domains == home))
+    found = estimate_unlabelled_kinds(table, KNearestNeighbours(calibration_fraction=0.3))
+    assert found is not None
+    by_kind = {item.kind: item for item in found.kinds}
+    assert by_kind["high"].n_domains == N_DOMAINS
+    assert by_kind["odd"].n_domains == 1
+    assert by_kind["odd"].auroc_interval == (0.0, 1.0)
+    low, high = by_kind["high"].auroc_interval
+    assert 0.0 < low < by_kind["high"].auroc < high < 1.0
+    assert found.auroc_interval is not None
+    assert found.auroc_interval[0] < found.auroc < found.auroc_interval[1]
+    sentence = estimate_sentence(json.loads(json.dumps(found.to_json())))
+    assert "odd rests on 1 domain" in sentence
+    assert "high rests" not in sentence
+    high, odd = kind_sentences(found.to_json())
+    assert "of 18 domains flagged" in high
+    assert "of 1 domain flagged" in odd
+    assert "over other domains like these AUROC" in sentence
+
+
+def test_the_interval_over_domains_is_wider_than_that_over_rows(make_table):
+    """Every row four times: DeLong's interval halves, that over domains stays."""
+    table = places(make_table, 5)
+    often = table.take(np.repeat(np.arange(len(table)), 4))
+    detector = KNearestNeighbours(n_neighbours=20, calibration_fraction=0.3)
+    once, again = (estimate_unlabelled_kinds(rows, detector) for rows in (table, often))
+    assert once is not None
+    assert again is not None
+    for a, b in zip(once.kinds, again.kinds, strict=True):
+        assert np.ptp(b.auroc_interval) > 0.7 * np.ptp(a.auroc_interval)
+
+
+def test_the_rule_of_new_domains_promises_no_more_than_they_can(make_table, tmp_path):
+    model = TableModel.fit(places(make_table, 0, n_domains=8), UnseenDetector(n_trees=5, n_jobs=1))
+    assert model.calibration.n_domains == 8
+    rows = tmp_path / "rows.parquet"
+    places(make_table, 1, n_domains=2).features.write_parquet(rows)
+    said = score_file(model, rows, tmp_path / "out.csv").rule
+    promised = model.calibration.guaranteed_false_alarm_rate
+    assert promised > 0.1
+    assert (
+        said == f"aims at 0.01 of the normals of a new domain (8 domains can promise at most {promised:.3g})"
+    )
+    other = score_file(model, rows, tmp_path / "out.csv", false_alarm_rate=0.05).rule
+    assert other == "aims at 0.05 of the normals of a new domain"

@@ -36,6 +36,8 @@ def test_easy_kinds_are_expected_to_be_caught(table: Table) -> None:
     assert found.observed_false_alarm_rate < 0.2
     sentence = estimate_sentence(json.loads(json.dumps(found.to_json())))
     assert "2 kinds left out in turn" in sentence
+    assert "domain" not in sentence
+    assert found.auroc_interval is None
     assert "0.05" in sentence
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from unseen.data import Table, TablePreprocessor
-from unseen.detectors import KNearestNeighbours, Mahalanobis
+from unseen.detectors import KNearestNeighbours, Mahalanobis, UnseenDetector
 from unseen.errors import LabelError, ParameterError
 from unseen.pipeline import FitSummary, TableModel
 from unseen.scoring.calibration import hold_back
@@ -126,3 +127,19 @@ def test_the_given_detector_stays_unfitted_and_its_parameters_stay(table: Table)
     model = TableModel.fit(table, detector)
     assert not hasattr(detector, "references_")
     assert model.detector.get_params() == detector.get_params()
+
+
+def test_the_summary_says_what_was_trimmed_and_what_labels_do(table: Table) -> None:
+    trimmed = UnseenDetector(n_trees=5, n_jobs=1, trim=0.1, labels="ignore")
+    model = TableModel.fit(table, trimmed)
+    assert model.detector.n_trimmed_ > 0
+    said = [note for note in model.summary.notes if note.startswith(("trim", "labels"))]
+    assert said == [f"trim: the {model.detector.n_trimmed_} most unusual normals were left out of the fit"]
+    for some in (table, replace(table, domains=None)):
+        guarded = TableModel.fit(some, UnseenDetector(n_trees=5, n_jobs=1))
+        chosen = guarded.detector.choices_["plain"]
+        silent = chosen["likeness"] == "off" if "likeness" in chosen else not chosen["local"] + chosen["wide"]
+        said = [note for note in guarded.summary.notes if note.startswith(("trim", "labels"))]
+        assert len(said) == 1
+        assert ("change no score" in said[0]) == silent
+        assert ("in new domains" in said[0]) == ("likeness" not in chosen and not silent)

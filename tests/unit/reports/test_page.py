@@ -202,6 +202,20 @@ def test_without_held_out_kinds_the_page_says_so(tmp_path: Path) -> None:
     assert "0.750" in words
 
 
+def test_of_many_kinds_the_figures_show_the_worst_and_the_tables_all(tmp_path: Path) -> None:
+    names = [f"k{i:02}" for i in range(30)]
+    rows = [bare(kind=name, held_out_kind=name, auroc=0.5 + i / 100) for i, name in enumerate(names)]
+    page = write_report(write_rows(tmp_path, rows))
+    assert all(name in read(page).words for name in names)
+    assert "Of 30 kinds the figures of this page show the 12 that the best detector catches worst" in (
+        read(page).words
+    )
+    figure = page.read_text(encoding="utf-8").split("<figure>")[1].split("</figure>")[0]
+    assert [name for name in names if f">{name}<" in figure] == names[:12]
+    few = write_report(write_rows(tmp_path, rows[:12]))
+    assert "the figures of this page show" not in read(few).words
+
+
 def test_varied_settings_become_columns_and_a_figure(tmp_path: Path) -> None:
     rows = [bare(references=k, auroc=0.6 + k / 100, detector=d) for k in (0, 8, 32) for d in ("a", "b")]
     text = write_report(write_rows(tmp_path, rows)).read_text(encoding="utf-8")

@@ -14,6 +14,10 @@ from unseen.errors import ReadError
 from unseen.types import NORMAL_KIND
 
 _SHOWN = 3
+_OTHER_FORMATS = frozenset(
+    (".webp", ".gif", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".tga", ".dng", ".cr2", ".nef")
+)
+"""Endings of pictures that are not read."""
 
 
 def read_images(
@@ -62,7 +66,7 @@ def read_images(
         raise ReadError(f"{root} has no pictures in the layout {name!r} ({LAYOUTS[name].title}).")
     if name in ("flat", "nested") and loose == "normal":
         items = [replace(item, kind=NORMAL_KIND) for item in items]
-    notes = [f"Layout: {LAYOUTS[name].title}.", *_notes(items)]
+    notes = [f"Layout: {LAYOUTS[name].title}.", *_notes(items), *_other_formats(items)]
     return ImageSet(items, layout=name, notes=notes, white_level=white_level, max_pixels=max_pixels)
 
 
@@ -89,3 +93,18 @@ def _notes(items: list[ImageItem]) -> list[str]:
         return []
     shown = ", ".join(str(item.path) for item in bare[:_SHOWN]) + (", …" if len(bare) > _SHOWN else "")
     return [f"{len(bare)} anomalous pictures have no mask and are left out of pixel figures: {shown}."]
+
+
+def _other_formats(items: list[ImageItem]) -> list[str]:
+    """Say how many pictures beside those that are read are of a format that is not."""
+    folders = {item.path.parent for item in items}
+    left_out = [
+        path
+        for folder in sorted(folders)
+        for path in folder.iterdir()
+        if path.suffix.lower() in _OTHER_FORMATS and not path.name.startswith(".")
+    ]
+    if not left_out:
+        return []
+    endings = ", ".join(sorted({path.suffix.lower() for path in left_out}))
+    return [f"{len(left_out)} pictures of other formats ({endings}) are not read; save them as PNG or JPEG."]

@@ -10,9 +10,7 @@ dimensional spaces", PKDD 2002 (mean over the k neighbours)::
 ``b_(1), b_(2), …`` are the rows of the bank in the order of their Euclidean distance to ``x``. The bank holds
 the normals of the fit and, for rows of a domain with references, that domain's references.
 
-The search is exact. A single-precision matrix product around the centre of the bank proposes candidates,
-their distances are computed again by differences, and a bound on the rounding error of the product shows
-whether a closer row can have been missed; the few rows for which it can are searched in double precision.
+The search is exact (:mod:`unseen.detectors.exact_search`).
 """
 
 from __future__ import annotations
@@ -21,19 +19,15 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from unseen.checks import check_choice, check_int
 from unseen.detectors.base import BaseDetector
 from unseen.detectors.concentration import Trim, check_trim, kept_after_trimming
+from unseen.detectors.exact_search import nearest_rows
 from unseen.types import FloatArray, Labels, StrArray
 
 AGGREGATIONS = ("kth", "mean")
-
-_SPARE_CANDIDATES = 11
-_GROUP = 32
-_CHUNK_CELLS = 4_000_000
 
 
 class KNearestNeighbours(BaseDetector):
@@ -220,129 +214,3 @@ class KNearestNeighbours(BaseDetector):
             distances[mine] = np.take_along_axis(merged, first, axis=1)
             positions[mine] = np.take_along_axis(places, first, axis=1)
         return distances, positions
-
-
-def nearest_rows(
-    X: FloatArray, bank: FloatArray, centre: NDArray[np.float64], k: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the Euclidean distances and positions of the nearest bank rows.
-
-    Parameters
-    ----------
-    X : float array of shape (n_rows, n_features)
-        Query rows.
-    bank : float array of shape (n_bank, n_features)
-        Rows to search.
-    centre : float64 array of shape (n_features,)
-        A point near the middle of the bank; only the speed depends on it.
-    k : int
-        How many to return; ``min(k, n_bank)`` are.
-
-    Returns
-    -------
-    distances : float64 array of shape (n_rows, min(k, n_bank))
-        Ascending.
-    positions : int64 array of shape (n_rows, min(k, n_bank))
-        Row numbers in ``bank``.
-    """
-    k = min(k, len(bank))
-    squared = np.empty((len(X), k), dtype=np.float64)
-    positions = np.empty((len(X), k), dtype=np.int64)
-    certain = _search(X, bank, centre, squared, positions, np.arange(len(X)), torch.float32)
-    unsure = np.flatnonzero(~certain)
-    if len(unsure):
-        _search(X, bank, centre, squared, positions, unsure, torch.float64)
-    return np.sqrt(squared), positions
-
-
-def _search(
-    X: FloatArray,
-    bank: FloatArray,
-    centre: NDArray[np.float64],
-    squared: NDArray[np.float64],
-    positions: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    precision: torch.dtype,
-) -> NDArray[np.bool_]:
-    """Fill ``squared`` and ``positions`` of ``rows``; return which of them are proven to be the nearest."""
-    k = squared.shape[1]
-    n_candidates = min(len(bank), k + _SPARE_CANDIDATES)
-    table = _prepare(bank, centre, precision)
-    certain = np.ones(len(rows), dtype=np.bool_)
-    step = max(16, _CHUNK_CELLS // len(table))
-    room = torch.empty((min(step, len(rows)), len(table)), dtype=precision)
-    for start in range(0, len(rows), step):
-        part = rows[start : start + step]
-        queries = torch.nn.functional.pad(torch.from_numpy(X[part] - centre), (0, 1), value=1.0).to(precision)
-        closeness = torch.mm(queries, table.T, out=room[: len(part)])
-        bound, candidates = _smallest(closeness, n_candidates)
-        exact, order = _exact_distances(X[part], bank, candidates.numpy(), k)
-        squared[part] = exact
-        positions[part] = np.take_along_axis(candidates.numpy(), order, axis=1)
-        if n_candidates < len(bank):
-            certain[start : start + step] = _proven(
-                exact[:, -1],
-                bound.double().numpy(),
-                queries[:, :-1].double().square().sum(1).numpy(),
-                X.shape[1],
-                precision,
-            )
-    return certain
-
-
-def _prepare(bank: FloatArray, centre: NDArray[np.float64], precision: torch.dtype) -> torch.Tensor:
-    """Return rows ``(−2 b, |b|²)`` of the centred bank; times ``(x, 1)`` they give ``|b|² − 2 x·b``.
-
-    Rows are padded to whole groups; padding is infinitely far away.
-    """
-    centred = torch.from_numpy(bank - centre).to(precision)
-    table = torch.cat([-2 * centred, centred.square().sum(1, keepdim=True)], dim=1)
-    padding = torch.zeros((-len(bank) % _GROUP, table.shape[1]), dtype=precision)
-    padding[:, -1] = torch.inf
-    return torch.cat([table, padding])
-
-
-def _smallest(values: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the k-th smallest value of each row and the columns of the k smallest.
-
-    The k smallest values lie in the k groups with the smallest minima, so only those are sorted through.
-    """
-    n_groups = values.shape[1] // _GROUP
-    if n_groups <= 2 * k:
-        top = torch.topk(values, k, largest=False)
-        return top.values[:, -1], top.indices
-    minima = values.view(len(values), _GROUP, n_groups).amin(dim=1)
-    groups = torch.topk(minima, k, largest=False, sorted=False).indices
-    columns = (groups[:, None, :] + n_groups * torch.arange(_GROUP)[:, None]).flatten(1)
-    top = torch.topk(values.gather(1, columns), k, largest=False)
-    return top.values[:, -1], columns.gather(1, top.indices)
-
-
-def _exact_distances(
-    X: FloatArray, bank: FloatArray, candidates: NDArray[np.int64], k: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the k smallest squared distances to the candidates, by differences, and their order."""
-    difference = bank[candidates] - X[:, None, :]
-    exact = np.einsum("rcf,rcf->rc", difference, difference).astype(np.float64)
-    order = np.argsort(exact, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(exact, order, axis=1), order
-
-
-def _proven(
-    farthest: NDArray[np.float64],
-    bound: NDArray[np.float64],
-    query_norms: NDArray[np.float64],
-    n_features: int,
-    precision: torch.dtype,
-) -> NDArray[np.bool_]:
-    """Whether no row outside the candidates can be closer than the k-th one found.
-
-    A row that was left out has ``|b|² − 2 x·b >= bound`` up to the rounding error of the product. If it were
-    closer than the k-th, ``|b| <= |x| + d_k``, which limits that error: for n_features terms it stays below
-    a few times ``sqrt(n_features)`` units of rounding (Higham and Mary, SIAM J. Sci. Comput. 41, 2019).
-    """
-    unit = torch.finfo(precision).eps / 2
-    length = np.sqrt(query_norms)
-    reach = length + np.sqrt(farthest)
-    error = (4 * np.sqrt(n_features) + 16) * unit * (reach**2 + 2 * length * reach)
-    return np.asarray((farthest == 0) | (farthest <= bound + query_norms - error))

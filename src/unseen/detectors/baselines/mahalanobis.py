@@ -25,7 +25,8 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cholesky
+from scipy.linalg.lapack import dpotrf, dpotri
 from sklearn.covariance import ledoit_wolf, oas
 
 from unseen.checks import check_choice, check_real
@@ -138,7 +139,7 @@ class Mahalanobis(BaseDetector):
         self.domains_ = np.array([], dtype=np.str_)
         self.means_ = normals.mean(axis=0)[None, :]
         self.covariances_ = covariance[None, :, :]
-        self.precisions_ = _inverse(covariance)[None, :, :]
+        self.precisions_ = inverse(covariance)[None, :, :]
 
     def _adapt(self, V_ref: FloatArray, domains: StrArray) -> None:
         if self.view == "residual-nearest":
@@ -148,7 +149,7 @@ class Mahalanobis(BaseDetector):
             mean, covariance = blended_moments(
                 self.means_[-1], self.covariances_[0], V_ref[domains == name], self.reference_prior
             )
-            moments[str(name)] = (mean, _inverse(floored(covariance)))
+            moments[str(name)] = (mean, inverse(floored(covariance)))
         names = sorted(moments)
         self.domains_ = np.array(names, dtype=np.str_)
         self.means_ = np.stack([*(moments[name][0] for name in names), self.means_[-1]])
@@ -224,10 +225,19 @@ def floored(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     scale = float(np.trace(covariance)) / len(covariance)
     if scale <= 0:
         return np.eye(len(covariance))
-    values, vectors = np.linalg.eigh(covariance)
-    if values[0] >= _RIDGE * scale:
+    if _is_positive(covariance - _RIDGE * scale * np.eye(len(covariance))):
         return covariance
+    values, vectors = np.linalg.eigh(covariance)
     return np.asarray((vectors * np.maximum(values, _RIDGE * scale)) @ vectors.T)
+
+
+def _is_positive(matrix: NDArray[np.float64]) -> bool:
+    """Whether a symmetric matrix is positive definite, for a tenth of what its eigenvalues cost."""
+    try:
+        cholesky(matrix, lower=True, check_finite=False)
+    except LinAlgError:
+        return False
+    return True
 
 
 def blended_moments(
@@ -264,8 +274,21 @@ def blended_moments(
     return mean + weight * shift, blended
 
 
-def _inverse(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverse of a symmetric positive definite matrix, exactly symmetric."""
-    factor = cho_factor(covariance, lower=True)
-    inverse = np.asarray(cho_solve(factor, np.eye(len(covariance))))
-    return np.ascontiguousarray((inverse + inverse.T) / 2)
+def inverse(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the inverse of a symmetric positive definite matrix, exactly symmetric.
+
+    Parameters
+    ----------
+    covariance : float64 array of shape (n_features, n_features)
+        As :func:`floored` returns it.
+
+    Returns
+    -------
+    float64 array of shape (n_features, n_features)
+    """
+    lower, failed = dpotrf(covariance, lower=True)
+    found, failed_too = dpotri(lower, lower=True)
+    if failed or failed_too:
+        raise LinAlgError("The covariance is not positive definite.")
+    half = np.tril(found, -1)
+    return np.ascontiguousarray(half + half.T + np.diag(np.diag(found)))

@@ -55,6 +55,23 @@ def column_blocks(V: FloatArray, domains: StrArray) -> NDArray[np.int64]:
     return np.argsort(np.argsort(first))[numbers].astype(np.int64)
 
 
+def small_blocks(codes: NDArray[np.int64]) -> tuple[int, ...]:
+    """Return the numbers of blocks with less than an equal share of the columns.
+
+    Parameters
+    ----------
+    codes : int64 array of shape (n_features,)
+        Block of each column, from 0 on.
+
+    Returns
+    -------
+    tuple of int
+        Ascending; empty for a single block, or blocks of one size.
+    """
+    counts = np.bincount(codes)
+    return tuple(np.flatnonzero(counts < len(codes) / len(counts)).tolist())
+
+
 def _correlation(centred: NDArray[np.float64]) -> NDArray[np.float64]:
     """Correlations of columns of mean 0; 0 with a column that does not vary."""
     scale = np.sqrt(np.mean(np.square(centred), axis=0))

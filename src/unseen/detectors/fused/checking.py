@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unseen.detectors.fused.evidence import LabelledRows
 from unseen.detectors.fused.forest import Forest
 from unseen.detectors.fused.mode import Mode
 from unseen.detectors.fused.moments import Moments
 from unseen.detectors.fused.novelty import DomainNormals, NormalModel
+from unseen.references import ReferenceStore
 
 
 def check_mode(mode: Mode, n_features: int) -> None:
@@ -43,6 +45,35 @@ def check_mode(mode: Mode, n_features: int) -> None:
         _check_labelled(mode.labelled, n_features, n_cues)
         if mode.likeness_strength and mode.likeness_levels.shape != mode.labelled.kinds.shape:
             raise ValueError("the labelled rows and their levels differ")
+
+
+def check_scatter(
+    store: ReferenceStore | None,
+    blocks: NDArray[np.int64] | None,
+    scatter: NDArray[np.float64] | None,
+    n_features: int,
+) -> None:
+    """Raise ValueError if references, blocks of columns and usual scatters do not fit together.
+
+    Parameters
+    ----------
+    store : ReferenceStore or None
+        As read.
+    blocks : int64 array of shape (n_features,) or None
+        Block of each column; None without references.
+    scatter : float64 array of shape (n_blocks,) or None
+        The usual scatter of each; None likewise.
+    n_features : int
+        Columns of the rows that the detector takes.
+    """
+    if store is None or blocks is None or scatter is None:
+        if not (store is None and blocks is None and scatter is None):
+            raise ValueError("the references and their scatter do not belong together")
+        return
+    if blocks.shape != (n_features,) or blocks.min() < 0 or scatter.shape != (blocks.max() + 1,):
+        raise ValueError("the scatter of the references is of other blocks of columns")
+    if not np.all(scatter >= 0):
+        raise ValueError("the scatter of the references is no distance")
 
 
 def check_domain_normals(own: DomainNormals, n_features: int) -> None:

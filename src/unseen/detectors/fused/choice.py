@@ -18,7 +18,10 @@ WEIGHTS: dict[str, dict[str, float]] = {
     "neighbours": {"neighbours": 1.0},
     "far": {"covariance": 1.0, "ranks": 1.0},
 }
-"""Sets of cues for rows as they are; the first is used unless another one is clearly better."""
+"""Sets of cues for rows as they are."""
+
+PLAIN_WEIGHTS = {**WEIGHTS, "local": {"local": 1.0}}
+"""Those where no domains are named; the first is used unless another one is clearly better."""
 
 RESIDUAL_WEIGHTS: dict[str, dict[str, float]] = {
     "residual": {"neighbours": 1.0, "length": 1.0},
@@ -27,13 +30,13 @@ RESIDUAL_WEIGHTS: dict[str, dict[str, float]] = {
 }
 """Sets of cues for rows seen from references."""
 
-CLEARLY_BETTER = 0.02
+CLEARLY_BETTER = 0.03
 TOLERANCE = 0.005
-LOCAL_STRENGTHS = (0.0, 0.5, 1.0, 2.0)
+LOCAL_STRENGTHS = (0.0, 0.25, 0.5)
 WIDE_STRENGTHS = (0.0, 0.05, 0.1, 0.25)
 USUAL_WIDE_STRENGTH = 0.1
 SOURCES = ("randomised", "boosted")
-UNTESTED_STRENGTH = 1.0
+UNTESTED_STRENGTH = 0.5
 LEAST_ROWS = 3
 
 
@@ -92,9 +95,9 @@ def choose_cues(rounds: list[LeftOut], *, residual: bool) -> str:
     Returns
     -------
     str
-        A key of ``WEIGHTS`` or ``RESIDUAL_WEIGHTS``.
+        A key of ``PLAIN_WEIGHTS`` or ``RESIDUAL_WEIGHTS``.
     """
-    sets = RESIDUAL_WEIGHTS if residual else WEIGHTS
+    sets = RESIDUAL_WEIGHTS if residual else PLAIN_WEIGHTS
     usual = next(iter(sets))
     judged = [item for item in rounds if item.y.sum() >= LEAST_ROWS]
     if not judged:

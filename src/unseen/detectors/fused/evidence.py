@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.detectors.baselines.k_nearest_neighbours import nearest_rows
+from unseen.detectors.exact_search import nearest_rows
 from unseen.detectors.fused.forest import Forest, grow_forest
 from unseen.detectors.labelled_trees import LabelledTrees, TreeMaterial, TreeOptions, grow_trees
 from unseen.scoring.logistic import robust_location

@@ -17,9 +17,10 @@ novel than normals are. Two levels are in question:
 
 The careful one is taken if no kind left out loses by it, neither against fresh normals nor against those of
 regions left out. The bold one has to gain clearly more than that. With two or more known kinds, kinds left
-out have to gain, and none may lose. With one kind there is no other to ask for: labelled rows left out have
-to gain, and twice as much as groups of labelled anomalies that are left out (again cells; they stand for
-kinds that the one name may hide) lose in the mean, regions left out or not.
+out have to gain, none may lose, and there have to be five of them: that none of k lost by it says of the next
+one only that it will not, either, k times out of k + 1. With one kind there is no other to ask for: labelled
+rows left out have to gain, and twice as much as groups of labelled anomalies that are left out (again cells;
+they stand for kinds that the one name may hide) lose in the mean, regions left out or not.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ SHARE_OF_MISSES = 0.05
 CLEAR_SHARE = 0.1
 GAIN_FOR_LOSS = 2.0
 LEAST_ROWS = 3
+KINDS_FOR_BOLD = 5
+"""Fewer kinds left out say too little about the next one."""
 SHORTEST_REACH = 1e-3
 
 
@@ -231,7 +234,8 @@ def _chosen(asked: Sequence[JudgedLikeness], found: dict[str, NDArray[np.float64
         return all(float(np.mean(values)) <= 0 for values in each)
 
     if kinds:
-        if pays([i for i in kinds if not asked[i].drifted]) and harmless("bold"):
+        enough = len({asked[i].kind for i in kinds}) >= KINDS_FOR_BOLD
+        if enough and pays([i for i in kinds if not asked[i].drifted]) and harmless("bold"):
             return "bold"
         return "careful" if harmless("careful") else "off"
     if pays(parts) > GAIN_FOR_LOSS * max(0.0, gain("off", "bold", groups)):

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.detectors.baselines.mahalanobis import blended_moments, floored, shrunk_covariance
+from unseen.detectors.baselines.mahalanobis import blended_moments, floored, inverse, shrunk_covariance
 from unseen.types import FloatArray
+
+_CHUNK_ROWS = 1_024
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,11 @@ class Moments:
 
     def distances(self, V: FloatArray) -> NDArray[np.float64]:
         """Return the Mahalanobis distance of each row, shape (n_rows,)."""
-        return np.asarray(np.sqrt(np.maximum(self.contributions(V).sum(axis=1), 0.0)))
+        squared = np.empty(len(V), dtype=np.float64)
+        for start in range(0, len(V), _CHUNK_ROWS):
+            centred = V[start : start + _CHUNK_ROWS] - self.mean
+            np.einsum("ij,ij->i", centred, centred @ self.precision, out=squared[start : start + _CHUNK_ROWS])
+        return np.asarray(np.sqrt(np.maximum(squared, 0.0)))
 
     def blended(self, references: FloatArray, prior: float) -> Moments:
         """Return these moments with references weighed in, ``prior`` rows strong.
@@ -63,7 +69,7 @@ class Moments:
         """
         mean, covariance = blended_moments(self.mean, self.covariance, references, prior)
         covariance = floored(covariance)
-        return Moments(mean, covariance, _inverse(covariance))
+        return Moments(mean, covariance, inverse(covariance))
 
 
 def fit_moments(rows: FloatArray) -> Moments:
@@ -80,9 +86,4 @@ def fit_moments(rows: FloatArray) -> Moments:
     """
     values = rows.astype(np.float64)
     covariance = np.ascontiguousarray(floored(shrunk_covariance(values, "ledoit-wolf")))
-    return Moments(values.mean(axis=0), covariance, _inverse(covariance))
-
-
-def _inverse(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    inverse = np.linalg.inv(covariance)
-    return np.ascontiguousarray((inverse + inverse.T) / 2)
+    return Moments(values.mean(axis=0), covariance, inverse(covariance))

@@ -30,8 +30,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.detectors.baselines.k_nearest_neighbours import nearest_rows
 from unseen.detectors.cell_search import CellIndex, near_rows
+from unseen.detectors.exact_search import nearest_rows
 from unseen.detectors.fused.moments import Moments, fit_moments
 from unseen.detectors.fused.ranks import rank_knots, ranks
 from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray

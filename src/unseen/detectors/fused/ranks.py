@@ -47,13 +47,12 @@ def ranks(V: FloatArray, knots: FloatArray) -> NDArray[np.float64]:
     if knots.shape[1] == 0:
         return np.full(V.shape, 0.5)
     first = _first_of_its_value(knots)
-    out = np.empty(V.shape, dtype=np.float64)
-    for j, column in enumerate(knots):
-        values = np.ascontiguousarray(V[:, j])
+    out = np.empty(V.shape[::-1], dtype=np.float64)
+    for j, (column, values) in enumerate(zip(knots, np.ascontiguousarray(V.T), strict=True)):
         up_to = np.searchsorted(column, values, side="right")
         at = np.maximum(up_to - 1, 0)
-        out[:, j] = up_to + np.where(column[at] == values, first[j, at], up_to)
-    return np.asarray(out / (2 * knots.shape[1]))
+        out[j] = up_to + np.where(column[at] == values, first[j, at], up_to)
+    return np.ascontiguousarray(out.T / (2 * knots.shape[1]))
 
 
 def _first_of_its_value(knots: FloatArray) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ LIKE_KNOWN = "like known"
 BOTH = "novel and like known"
 
 _SHARE = 0.25
+_CLEARLY = 0.5
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Reasons:
         What labels add, >= 0; ``score`` is the sum of both.
     reason : str array of shape (n_rows,)
         ``"novel"``, ``"like known"`` (labels make more than three quarters of the score) or ``"novel and like
-        known"`` (between a quarter and three quarters).
+        known"`` (between a quarter and three quarters, or, where domains are named, trees and nearness agree
+        that the row is like a labelled one).
     cue : str array of shape (n_rows,)
         The novelty cue that says most.
     like_kind : str array of shape (n_rows,)
@@ -91,6 +93,8 @@ def reasons_of(
     if mode.labelled is not None and parts.evidence is not None:
         nearest_kind = mode.labelled.kinds[parts.evidence.nearest]
         kind_distance = np.linalg.norm(V - mode.labelled.rows[parts.evidence.nearest], axis=1)
+        if mode.local_strength:  # a row can be novel by far, and clearly of a known kind as well
+            spoke |= parts.evidence.local > _CLEARLY
     return Reasons(
         score=parts.score,
         contributions=contributions,

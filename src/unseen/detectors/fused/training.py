@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.cell_search import build_index, near_rows
-from unseen.detectors.fused.blocks import column_blocks
+from unseen.detectors.fused.blocks import column_blocks, small_blocks
 from unseen.detectors.fused.choice import (
+    PLAIN_WEIGHTS,
     RESIDUAL_WEIGHTS,
-    WEIGHTS,
     LeftOut,
     Strengths,
     choose_cues,
@@ -133,9 +133,10 @@ def fit_mode(
     names = cue_names(0 if blocks is None else int(blocks.codes.max()) + 1)
     if blocks is None:
         cues = choose_cues(left_out, residual=residual)
-        weights = weights_of((RESIDUAL_WEIGHTS if residual else WEIGHTS)[cues], names)
+        weights = weights_of((RESIDUAL_WEIGHTS if residual else PLAIN_WEIGHTS)[cues], names)
     else:
-        cues, weights = choose_domain_weights(left_out, names, residual=residual)
+        small = small_blocks(blocks.codes)
+        cues, weights = choose_domain_weights(left_out, names, residual=residual, small=small)
     normals = fit_normals(rows.normals, spread, options.n_neighbours, blocks)
     placed_normals, scales = _placed_normals(rows, normals, rounds)
     if bank is not None:

@@ -214,7 +214,7 @@ class BaseImageDetector(CalibratedByDomain, BaseDetector):
             )
         some = masks_of(X, masks, places, known.anomaly)
         V = seeing.all_looks(SomePictures(pictures, places), self._further_looks, known.normal, some)
-        self.n_features_in_ = V.shape[2] - 2
+        self.n_features_in_, self.feature_names_ = V.shape[2] - 2, None
         self.references_ = empty_store(self.n_features_in_)
         self.weight_hash_ = seeing.backbone.weight_hash
         self.calibration_ = None

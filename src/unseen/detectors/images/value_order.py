@@ -60,6 +60,7 @@ from unseen.types import BoolArray, FloatArray, Labels
 
 QUERIES = ("real", "synthetic")
 SEARCHES = ("two-stage", "exact")
+PICTURE_SCORES = ("combined", "normal")
 
 _SMALL_BANK = 1024
 _CELLS = 1.06
@@ -100,6 +101,9 @@ class ValueOrder(BaseImageDetector):
         Whether residuals are sorted. Off: entries are compared channel by channel.
     use_normal, use_abnormal : bool
         Whether 1 - S_n and S_a are part of the score, at least one.
+    picture_score : {"combined", "normal"}
+        combined: a picture's score is the mean of its highest S, as in the paper. normal: of its highest
+        1 - S_n; maps stay those of S, and training does not change.
     queries : {"real", "synthetic"}
         Abnormal queries of episodes: the labelled anomalies with a mask of the fit (made-up ones in domains
         without), or made-up ones only.
@@ -185,6 +189,7 @@ class ValueOrder(BaseImageDetector):
         sorting: bool = True,
         use_normal: bool = True,
         use_abnormal: bool = True,
+        picture_score: str = "combined",
         queries: str = "real",
         textures: str | None = None,
         n_references: int = 8,
@@ -216,6 +221,7 @@ class ValueOrder(BaseImageDetector):
         self.sorting = sorting
         self.use_normal = use_normal
         self.use_abnormal = use_abnormal
+        self.picture_score = picture_score
         self.queries = queries
         self.textures = textures
         self.n_references = n_references
@@ -251,6 +257,9 @@ class ValueOrder(BaseImageDetector):
                 )
         if not (self.use_normal or self.use_abnormal):
             raise ParameterError("ValueOrder: use_normal and use_abnormal must not both be False.")
+        check_choice(self, "picture_score", self.picture_score, PICTURE_SCORES)
+        if self.picture_score == "normal" and not self.use_normal:
+            raise ParameterError("ValueOrder: picture_score='normal' needs use_normal=True.")
         check_choice(self, "queries", self.queries, QUERIES)
         check_choice(self, "search", self.search, SEARCHES)
         if self.textures is not None and not isinstance(self.textures, str):
@@ -428,28 +437,49 @@ class ValueOrder(BaseImageDetector):
         return self._adapted(features).transpose(1, 2).reshape(features.shape)
 
     def _patch_scores(self, features: Tensor, memory: Tensors) -> Tensor:
-        n, channels, height, width = features.shape
-        queries = features.permute(0, 2, 3, 1).reshape(-1, channels)
-        if "centres" in memory:
-            places = nearest_roughly(queries, memory)
-        else:
-            places = nearest_by_cosine(queries, memory["bank"]).places
-        return self._scores_at(queries, places, memory).reshape(n, height, width)
+        queries, places = self._looked_up(features, memory)
+        return self._scores_at(queries, places, memory).reshape(_grid(features))
 
     def _image_scores(self, patch_scores: Tensor, features: Tensor, memory: Tensors) -> Tensor:
+        at = self._scores_at
+        if self.picture_score == "normal" and self.use_abnormal:
+            at = self._unlike_at
+            found = at(*self._looked_up(features, memory), memory).reshape(patch_scores.shape)
+            patch_scores = found * (patch_scores > 0)  # no score: not on the part
         if "centres" not in memory:
             return super()._image_scores(patch_scores, features, memory)
         count = top_count(patch_scores[0].numel(), self.top_share)
         most = max(LEAST_CANDIDATES, CANDIDATES * count)
         highest, queries = highest_patches(patch_scores, features, most)
-        found = self._scores_at(queries, nearest_closely(queries, memory), memory)
-        counting = found.reshape(highest.shape) * (highest > 0)
+        close = at(queries, nearest_closely(queries, memory), memory)
+        counting = close.reshape(highest.shape) * (highest > 0)
         return counting.topk(count, dim=1).values.mean(dim=1)
+
+    def _looked_up(self, features: Tensor, memory: Tensors) -> tuple[Tensor, Tensor]:
+        """Adapted patches as rows, and the places of the bank that they are compared with."""
+        queries = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
+        if "centres" in memory:
+            return queries, nearest_roughly(queries, memory)
+        return queries, nearest_by_cosine(queries, memory["bank"]).places
+
+    def _unlike_at(self, queries: Tensor, places: Tensor, memory: Tensors) -> Tensor:
+        """1 - S_n of adapted patches beside the patches of the bank at some places."""
+        return 1 - self._alike_at(queries, places, memory)
+
+    def _alike_at(self, queries: Tensor, places: Tensor, memory: Tensors) -> Tensor:
+        nearest = memory["bank"].index_select(0, places)
+        lengths = torch.linalg.vector_norm(queries, dim=1).clamp_min(_LEAST_LENGTH)
+        cosines = (queries * nearest).sum(dim=1) / lengths
+        alike: Tensor = (cosines.clamp(-1.0, 1.0) + 1) / 2
+        return alike
 
     def _scores_at(self, queries: Tensor, places: Tensor, memory: Tensors) -> Tensor:
         """Scores of adapted patches beside the patches of the bank at some places."""
+        alike = self._alike_at(queries, places, memory)
         nearest = memory["bank"].index_select(0, places)
-        lengths = torch.linalg.vector_norm(queries, dim=1).clamp_min(_LEAST_LENGTH)
-        cosines = ((queries * nearest).sum(dim=1) / lengths).clamp(-1.0, 1.0)
         residuals = (queries - nearest * memory["lengths"].index_select(0, places)[:, None]).abs()
-        return self._combined((cosines + 1) / 2, residuals, memory["directions"], memory["mean_length"])
+        return self._combined(alike, residuals, memory["directions"], memory["mean_length"])
+
+
+def _grid(features: Tensor) -> tuple[int, int, int]:
+    return features.shape[0], features.shape[2], features.shape[3]

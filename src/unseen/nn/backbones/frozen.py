@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +13,6 @@ from unseen.errors import InputError, ParameterError
 from unseen.nn.backbones.protocol import FeatureMaps
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-class FeatureNetwork(Protocol):
-    """A module whose ``forward`` takes normalised pictures and strides, and returns maps by stride."""
-
-    def __call__(self, x: Tensor, strides: Sequence[int]) -> FeatureMaps:
-        """Return maps of normalised pictures."""
-        ...
 
 
 class FrozenBackbone:

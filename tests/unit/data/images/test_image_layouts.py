@@ -156,3 +156,15 @@ def test_nested_folders_are_read_when_asked_for(tmp_path: Path) -> None:
 def test_an_unknown_layout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="layout must be one of"):
         read_images(tmp_path, layout="imagenet")
+
+
+def test_pictures_of_formats_that_are_not_read_are_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "good"
+    published.picture(folder / "a.png")
+    assert len(read_images(tmp_path).notes) == 1
+    for name in ("b.webp", "c.WEBP", "d.gif", ".e.gif", "notes.txt"):
+        (folder / name).write_bytes(b"x")
+    images = read_images(tmp_path)
+    assert len(images) == 1
+    said = "3 pictures of other formats (.gif, .webp) are not read; save them as PNG or JPEG."
+    assert images.notes[1:] == (said,)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from unseen.detectors import UnseenDetector
-from unseen.detectors.fused.blocks import MOST_BLOCKS, column_blocks
+from unseen.detectors.fused.blocks import MOST_BLOCKS, column_blocks, small_blocks
+from unseen.detectors.fused.checking import check_scatter
 from unseen.detectors.fused.choice import LeftOut
 from unseen.detectors.fused.cue_choice import candidate_weights, choose_domain_weights, gain_of
 from unseen.detectors.fused.novelty import (
@@ -72,15 +73,48 @@ def test_scatter_by_hand():
     assert scatter_of(references[:1]) == 0.0
 
 
-def test_residuals_of_restless_domains_are_divided_by_the_root_of_their_scatter():
-    steady = np.arange(8.0)[:, None] * [1.0, 0.0]
-    X = np.concatenate([steady, 4 * steady, 16 * steady, np.ones((3, 2))])
+def test_residuals_of_restless_domains_are_divided_by_the_root_of_their_scatter_block_by_block():
+    steady = np.arange(8.0)[:, None] * [1.0, 0.0, 0.0]
+    restless = np.arange(8.0)[:, None] * [4.0, 0.0, 1.0]
+    X = np.concatenate([steady, restless, 4 * restless, np.ones((3, 3))])
     domains = np.repeat(["a", "b", "c", "same"], [8, 8, 8, 3])
-    every = np.ones(len(X), dtype=np.bool_)
+    every, blocks = np.ones(len(X), dtype=np.bool_), np.array([0, 0, 1])
     store = build_store(X, domains, every, every, keep_rows=True)
-    assert usual_scatter(store) == pytest.approx(4.0)
-    np.testing.assert_allclose(domain_factors(store, 4.0), [0.5, 1.0, 2.0, 1.0, 1.0])
-    np.testing.assert_allclose(domain_factors(store, 0.0), 1.0)
+    usual = usual_scatter(store, blocks)
+    np.testing.assert_allclose(usual, [4.0, 2.5])  # of 1, 4, 16 and of 1, 4
+    np.testing.assert_allclose(
+        domain_factors(store, usual, blocks),
+        [[0.5, 0.5, 1], [1, 1, 0.4**0.5], [2, 2, 1.6**0.5], [1, 1, 1], [1, 1, 1]],
+    )
+    np.testing.assert_allclose(domain_factors(store, np.zeros(2), blocks), 1.0)
+
+
+def test_fewer_references_move_the_unit_less():
+    X = np.concatenate([np.arange(8.0)[:, None], 16 * np.arange(4.0)[:, None]])
+    every = np.ones(12, dtype=np.bool_)
+    store = build_store(X, np.repeat(["a", "b"], [8, 4]), every, every, keep_rows=True)
+    blocks = np.zeros(1, dtype=np.int64)
+    factors = domain_factors(store, np.ones(1), blocks)
+    np.testing.assert_allclose(factors[:, 0], [1.0, 10 ** (4 / 12), 1.0])  # 16 is cut at 10
+
+
+def test_scatter_of_other_columns_is_refused():
+    X = np.arange(6.0).reshape(3, 2)
+    every = np.ones(3, dtype=np.bool_)
+    store = build_store(X, np.array(["a"] * 3), every, every, keep_rows=True)
+    blocks, scatter = np.array([0, 1]), np.array([1.0, 0.0])
+    check_scatter(store, blocks, scatter, 2)
+    check_scatter(None, None, None, 2)
+    for wrong in (
+        (store, None, None, 2),
+        (None, blocks, scatter, 2),
+        (store, blocks, scatter, 3),
+        (store, blocks, scatter[:1], 2),
+        (store, blocks, -scatter, 2),
+        (store, blocks, scatter * np.nan, 2),
+    ):
+        with pytest.raises(ValueError, match="scatter"):
+            check_scatter(*wrong)
 
 
 def left_out(kind: str, domains: np.ndarray, lift: float, seed: int) -> LeftOut:
@@ -135,6 +169,31 @@ def test_lengths_of_blocks_weigh_as_much_as_the_other_cues_of_residuals():
     }
     plain = candidate_weights(cue_names(2), residual=False)
     assert not any("length" in cue for named in plain.values() for cue in named)
+
+
+def test_small_blocks_have_less_than_an_equal_share_of_the_columns():
+    assert small_blocks(np.array([0, 0, 0, 1])) == (1,)
+    assert small_blocks(np.array([0, 1, 1, 2, 2, 2])) == (0,)
+    assert small_blocks(np.array([0, 0, 1, 1])) == ()
+    assert small_blocks(np.zeros(5, dtype=np.int64)) == ()
+
+
+def test_columns_of_small_blocks_are_usual():
+    sets = candidate_weights(cue_names(3), residual=False, small=(1, 2))
+    assert next(iter(sets.items())) == (
+        "near, small blocks",
+        {"neighbours": 1.0, "local": 0.25, "columns 2": 0.625, "columns 3": 0.625},
+    )
+    assert "near" in sets
+    sets = candidate_weights(cue_names(2), residual=True, small=(1,))
+    assert next(iter(sets.values())) == {
+        "neighbours": 1.0,
+        "length": 1.0,
+        "length 1": 1.0,
+        "length 2": 1.0,
+        "columns 2": 1.0,
+    }
+    assert choose_domain_weights([], cue_names(2), residual=True, small=(1,))[0] == "residual, small blocks"
 
 
 @pytest.fixture(scope="module")

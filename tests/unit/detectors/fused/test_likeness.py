@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unseen.detectors.baselines.k_nearest_neighbours import nearest_rows
+from unseen.detectors.exact_search import nearest_rows
 from unseen.detectors.fused.drift import fresh_share, random_parts, regions, stand_in_kinds
 from unseen.detectors.fused.evidence import Evidence, learn_labels
 from unseen.detectors.fused.likeness import (
@@ -33,12 +33,22 @@ def judged(left_out: str, kind: str, *, drifted: bool, novelty: float, likeness:
     return JudgedLikeness(left_out, kind, drifted, y, placed[:, None], votes, kinds, nearest)
 
 
-def rounds(*, kinds: float, parts: float, sort: str = "kind", drifted_kinds: float | None = None):
+FIVE = ("a", "bb", "dddd", "eeeee", "ffffff")
+
+
+def rounds(
+    *,
+    kinds: float,
+    parts: float,
+    sort: str = "kind",
+    drifted_kinds: float | None = None,
+    names: tuple[str, ...] = ("a", "bb"),
+):
     """Fits without a kind or group, without a part and without nothing; the likeness of what was left out."""
     out = [judged("part", f"part {i}", drifted=False, novelty=1.0, likeness=parts) for i in range(3)]
     for drifted in (False, True):
         value = kinds if not drifted or drifted_kinds is None else drifted_kinds
-        out += [judged(sort, name, drifted=drifted, novelty=1.0, likeness=value) for name in ("a", "bb")]
+        out += [judged(sort, name, drifted=drifted, novelty=1.0, likeness=value) for name in names]
         nothing = judged("nothing", "", drifted=drifted, novelty=0.0, likeness=0.0)
         out.append(
             JudgedLikeness(
@@ -90,22 +100,26 @@ def test_the_typical_likeness_of_a_kind_is_a_median():
 
 
 def test_kinds_left_out_that_gain_clearly_let_labels_be_bold():
-    rule = choose_likeness(rounds(kinds=4.0, parts=6.0), ONE_CUE)
+    rule = choose_likeness(rounds(kinds=4.0, parts=6.0, names=FIVE), ONE_CUE)
     assert rule.name == "bold"
     assert rule.strength == STRENGTH
     assert (rule.fused > rule.novelty + 0.05).all()
-    assert rule.kinds == ("a", "bb")
+    assert rule.kinds == FIVE
+
+
+def test_few_kinds_left_out_do_not_let_labels_be_bold_whatever_they_gain():
+    assert choose_likeness(rounds(kinds=4.0, parts=6.0, names=FIVE[:4]), ONE_CUE).name == "careful"
 
 
 def test_kinds_that_would_lose_under_drift_keep_labels_careful():
-    rule = choose_likeness(rounds(kinds=4.0, parts=6.0, drifted_kinds=-2.0), ONE_CUE)
+    rule = choose_likeness(rounds(kinds=4.0, parts=6.0, drifted_kinds=-2.0, names=FIVE), ONE_CUE)
     assert rule.name == "careful"
     assert rule.level > 4.0
 
 
 def test_one_kind_that_bold_labels_cost_keeps_them_careful_whatever_others_gain():
     """Where normals have drifted it loses more than .005, if less than a twentieth of what is missed."""
-    others = rounds(kinds=4.0, parts=6.0)
+    others = rounds(kinds=4.0, parts=6.0, names=FIVE)
     bold = choose_likeness(others, ONE_CUE)
     assert bold.name == "bold"
     third = [judged("kind", "ccc", drifted=d, novelty=1.0, likeness=0.6) for d in (False, True)]
