@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from unseen.metrics.ranking import auroc
 from unseen.types import UNNAMED_DOMAIN, BoolArray, FloatArray, StrArray
@@ -37,6 +38,7 @@ _LEAST_IN_LEAF = 5
 _BINS = 64
 _FOLDS = 3
 _CHUNK_ROWS = 1024
+_FEW_CELLS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,10 @@ def grow_trees(material: TreeMaterial, options: TreeOptions) -> LabelledTrees:
         random_state=0,
     )
     rows = np.concatenate([normals, anomalies]).astype(np.float64)
-    return _plain_arrays(booster.fit(rows, y, sample_weight=weights))
+    # Threads that wait for each other cost more than they do where there is little to do, or others at work.
+    with threadpool_limits(1 if rows.size <= _FEW_CELLS else None, user_api="openmp"):
+        booster.fit(rows, y, sample_weight=weights)
+    return _plain_arrays(booster)
 
 
 def left_out_evidence(
