@@ -248,6 +248,8 @@ def _rebuild(folder: Path, described: dict[str, Any], decoder: Decoder) -> BaseD
         setattr(detector, key, value)
     if detector.references_.centres.shape[1:] != (detector.n_features_in_,):
         refuse(f"fitted/n_features_in_ is {detector.n_features_in_}, which the references do not have")
+    if detector.feature_names_ is not None and len(detector.feature_names_) != detector.n_features_in_:
+        refuse("fitted/feature_names_ does not name every feature")
     for key, value in weights.items():
         network = value.load_into(getattr(detector, f"_build_{key.removesuffix('_')}"))
         if not matches(network, hints[key]):

@@ -45,4 +45,6 @@ def test_a_terminal_shows_the_work_while_it_lasts(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with console.waiting("fitting"):
         pass
-    assert capsys.readouterr().out == ""
+    printed = capsys.readouterr()
+    assert "fitting" in printed.err
+    assert printed.out == ""

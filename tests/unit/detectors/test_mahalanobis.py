@@ -7,7 +7,7 @@ import pytest
 from sklearn.covariance import OAS, EmpiricalCovariance, LedoitWolf
 
 from unseen.detectors import Mahalanobis
-from unseen.detectors.baselines.mahalanobis import blended_moments, floored, shrunk_covariance
+from unseen.detectors.baselines.mahalanobis import blended_moments, floored, inverse, shrunk_covariance
 from unseen.errors import ParameterError
 
 PEERS = {"ledoit-wolf": LedoitWolf, "oas": OAS, "empirical": EmpiricalCovariance}
@@ -68,6 +68,23 @@ def test_floors_keep_every_covariance_invertible(shrinkage):
         covariance = floored(shrunk_covariance(X.astype(float), shrinkage))
         scale = np.trace(covariance) / len(covariance)
         assert np.linalg.eigvalsh(covariance).min() >= 0.99e-6 * scale > 0
+
+
+def test_the_inverse_is_that_of_a_general_solver_and_exactly_symmetric():
+    rows = np.random.default_rng(5).normal(size=(40, 6)) @ np.diag([1e-3, 0.1, 1, 1, 10, 1e3])
+    covariance = floored(shrunk_covariance(rows, "ledoit-wolf"))
+    found = inverse(covariance)
+    np.testing.assert_allclose(found, np.linalg.inv(covariance), rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(found, found.T)
+    np.testing.assert_allclose(inverse(np.array([[2.0, 1.0], [1.0, 1.0]])), [[1, -1], [-1, 2]], rtol=1e-12)
+    with pytest.raises(np.linalg.LinAlgError, match="positive definite"):
+        inverse(np.diag([1.0, -1.0]))
+
+
+def test_a_covariance_with_small_eigenvalues_is_floored_in_its_own_axes():
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+    found = floored(turn @ np.diag([2.0, 0.0]) @ turn.T)
+    np.testing.assert_allclose(found, turn @ np.diag([2.0, 1e-6]) @ turn.T, rtol=0, atol=1e-12)
 
 
 def test_a_well_conditioned_covariance_is_left_as_it_is():

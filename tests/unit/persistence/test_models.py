@@ -208,6 +208,8 @@ HOSTILE = {
     "negative number of features": set_in(*FITTED, "n_features_in_", -3),
     "boolean number of features": set_in(*FITTED, "n_features_in_", True),
     "other number of features": set_in(*FITTED, "n_features_in_", 2),
+    "too few names of features": set_in(*FITTED, "feature_names_", {"tuple": ["a"]}),
+    "a number for names of features": set_in(*FITTED, "feature_names_", 7),
     "calibration of another record": set_in(*FITTED, "calibration_", "record", "ReferenceStore"),
     "text as a threshold": set_in(*FITTED, "calibration_", "fields", "threshold", "high"),
     "null as a threshold": set_in(*FITTED, "calibration_", "fields", "threshold", None),
