@@ -223,11 +223,10 @@ def compare_estimates(options: argparse.Namespace) -> str:
     if options.references == 0:
         return estimates_table(found)
     adapted = {kind: [_with_references(run) for run in runs] for kind, runs in found.items()}
-    without, given = estimates_table(found), estimates_table(adapted)
-    return (
-        f"Without references:\n\n{without}\n\nWith {options.references} references of each new domain, by the same "
-        f"fits, on the same rows:\n\n{given}\n\n{_rests_on(found)}"
-    )
+    without = estimates_table(found)
+    given = f"With {options.references} references of each new domain, by the same fits, on the same rows:"
+    parts = ["Without references:", without, given, estimates_table(adapted), _rests_on(found)]
+    return "\n\n".join(parts)
 
 
 def _with_references(run: dict) -> dict:

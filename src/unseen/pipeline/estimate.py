@@ -8,9 +8,10 @@ kinds, because kinds differ far more than samples of one kind do.
 Where domains (patients, machines, networks) are named, deployment is on new ones, and normals of a domain
 that the model knows say too much good of it. So whole domains are left out, a third of them at a time, and
 fresh normals and the kind's rows are of those; with references, the first normals of each are its references.
-Intervals are then over domains (:mod:`unseen.metrics.over_domains`), and each kind says on how many it rests:
-what is known of a kind that one or two patients have, other patients need not bear out. Such kinds are shown,
-but enter neither the median nor the range where two others do.
+Every domain has the same say there, as it has in the threshold, however many rows it has. Intervals are then
+over domains (:mod:`unseen.metrics.over_domains`), and each kind says on how many it rests: what is known of a
+kind that one or two patients have, other patients need not bear out. Such kinds are shown, but enter neither
+the median nor the range where two others do.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from unseen.metrics.intervals import clopper_pearson_interval, delong_interval
 from unseen.metrics.over_domains import (
     JudgedDomains,
     auroc_over_domains,
+    equal_voices,
     judge_domains,
     medians_over_domains,
     recall_over_domains,
@@ -57,11 +59,12 @@ class KindEstimate:
     n_rows : int
         Rows of it that were scored.
     auroc : float
-        Against normals that were not fitted or calibrated on.
+        Against normals that were not fitted or calibrated on; where domains were left out, each of them has
+        the same say, among the kind's rows and among the normals.
     auroc_interval : pair of float
         95 % interval from the sample sizes (DeLong), or over the domains left out (Obuchowski).
     recall : float
-        Share of its rows that are flagged at the model's false-alarm rate.
+        Share of its rows that are flagged at the model's false-alarm rate (mean over domains likewise).
     recall_interval : pair of float
         95 % interval from the sample size (Clopper-Pearson), one row a domain if domains were left out.
     n_domains : int or None
@@ -164,9 +167,20 @@ def estimate_unlabelled_kinds(
     UnlabelledEstimate or None
         None if fewer than two kinds have at least two rows, or there are fewer than 20 normals.
     """
+    sample = _sample(table.labels, max_normals, max_kind_rows, detector.seed)
+    judged = _leave_kinds_out(table.take(sample), detector, n_references, optional_references, max_kinds)
+    if judged is None:
+        return None
+    rounds, ways = judged
+    plain, *adapted = [_summed_up(way, rounds, detector) for way in ways]
+    return replace(plain, with_references=adapted[0]) if adapted else plain
+
+
+def _leave_kinds_out(
+    table: Table, detector: BaseDetector, n_references: int, optional_references: int, max_kinds: int
+) -> tuple[list[_Round], list[_Way]] | None:
+    """Judge each kind and the fresh normals of each round; None where there are too few."""
     labels = table.labels
-    sample = _sample(labels, max_normals, max_kind_rows, detector.seed)
-    table, labels = table.take(sample), labels.take(sample)
     kinds = _frequent_kinds(labels, max_kinds)
     if len(kinds) < 2 or labels.normal.sum() < 20:
         return None
@@ -179,8 +193,7 @@ def estimate_unlabelled_kinds(
         ways.append(_Way.of(kinds, optional_references))
     for left_out in rounds:
         _judge(table, left_out, detector, ways)
-    plain, *adapted = [_summed_up(way, rounds, detector) for way in ways]
-    return replace(plain, with_references=adapted[0]) if adapted else plain
+    return rounds, ways
 
 
 def _summed_up(way: _Way, rounds: list[_Round], detector: BaseDetector) -> UnlabelledEstimate:
@@ -396,19 +409,20 @@ def _training_rows(labels: Labels, left_out: _Round, kind: str, detector: BaseDe
 
 
 def _by_domain(parts: list[_Judged]) -> list[JudgedDomains]:
-    return [
-        judge_domains(
-            (part.normals, part.normal_domains),
-            (part.anomalies, part.anomaly_domains),
-            part.flagged,
-            domains=part.left_out.domains,
-        )
-        for part in parts
-    ]
+    return [equal_voices(_rows_by_domain(part)) for part in parts]
+
+
+def _rows_by_domain(part: _Judged) -> JudgedDomains:
+    return judge_domains(
+        (part.normals, part.normal_domains),
+        (part.anomalies, part.anomaly_domains),
+        part.flagged,
+        domains=part.left_out.domains,
+    )
 
 
 def _measure(kind: str, parts: list[_Judged], over_domains: list[JudgedDomains] | None) -> KindEstimate:
-    """Average over the rounds, each weighed by its rows of the kind; without domains there is one."""
+    """Average over the rounds, each weighed by its domains with the kind; without domains there is one."""
     n_domains = None
     if over_domains is not None:
         area, caught = auroc_over_domains(over_domains), recall_over_domains(over_domains)
