@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from unseen.cli.fit import describe, fit_and_estimate
 from unseen.data import Table
-from unseen.detectors import KNearestNeighbours, UnseenDetector
+from unseen.detectors import BaseDetector, KNearestNeighbours, UnseenDetector
 from unseen.metrics.ranking import auroc
 from unseen.pipeline import TableModel, score_file
 from unseen.pipeline.estimate import (
@@ -216,3 +217,24 @@ def test_kinds_of_one_or_two_domains_do_not_enter_the_median(make_table):
     sentence = estimate_sentence(json.loads(json.dumps(found.to_json())))
     assert "over 3 kinds left out in turn" in sentence
     assert "rare rests on 2 domains and is not counted" in sentence
+
+
+class NoUse(KNearestNeighbours):
+    """A detector that says that references change nothing."""
+
+    reference_use = BaseDetector.reference_use
+
+
+@pytest.mark.parametrize(
+    ("detector", "told"),
+    [
+        (KNearestNeighbours(calibration_fraction=0.3), True),
+        (NoUse(calibration_fraction=0.3), False),
+        (KNearestNeighbours(view="residual-nearest", calibration_fraction=0.3), False),
+    ],
+)
+def test_fit_says_what_references_would_bring_where_they_can_be_left_off(make_table, detector, told):
+    model = fit_and_estimate(places(make_table, 9), detector, estimate=True)
+    lines = describe(model.summary)
+    assert any(line.startswith("expect to catch kinds") for line in lines)
+    assert any(line.startswith("with 8 references of each new domain: about") for line in lines) == told
