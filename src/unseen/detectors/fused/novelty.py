@@ -309,7 +309,7 @@ def fresh_neighbours(
     """Return the neighbours that training rows would have if they were new.
 
     Where the bank has two or more named domains a row meets the rows of the *other* domains, since a row at
-    deployment is of a new one; else all rows but itself.
+    deployment is of a new one; else, and where its own domain has no name, all rows but itself.
 
     Parameters
     ----------
@@ -337,13 +337,15 @@ def fresh_neighbours(
         return others(V, model.bank, model.centre, k, own)
     distances, positions = np.empty((len(V), k)), np.empty((len(V), k), dtype=np.int64)
     for name in np.unique(domains):
-        mine, kept = (
-            domains == name,
-            np.flatnonzero((bank_domains != name) | (bank_domains == UNNAMED_DOMAIN)),
-        )
-        found, where = nearest_rows(V[mine], model.bank[kept], model.centre, k)
+        mine = domains == name
+        if name == UNNAMED_DOMAIN:
+            found, where = others(V[mine], model.bank, model.centre, k, own[mine])
+        else:
+            kept = np.flatnonzero(bank_domains != name)
+            found, where = nearest_rows(V[mine], model.bank[kept], model.centre, k)
+            where = kept[where]
         column = np.minimum(np.arange(k), found.shape[1] - 1)
-        distances[mine], positions[mine] = found[:, column], kept[where[:, column]]
+        distances[mine], positions[mine] = found[:, column], where[:, column]
     return distances, positions
 
 
