@@ -296,6 +296,19 @@ def _(folder: Path) -> None:
     refused(command("score", folder / "m", file, "--out", folder / "s.parquet"), "new.csv", "'b' missing")
 
 
+@row("`--domain-column` that the file lacks")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame())
+    fit_refused(folder, file, "'place' missing", roles=(*FIT, "--domain-column", "place"))
+    fit_done(folder, file)
+    place = ("--domain-column", "place")
+    refused(command("score", folder / "m", file, "--out", folder / "s.csv", *place), "'place' missing")
+    benign = put(folder, "benign.csv", frame().filter(pl.col("kind") == "benign"))
+    refused(command("adapt", folder / "m", benign, "--out", folder / "m2", *place), "'place' missing")
+    assert not (folder / "s.csv").exists()
+    assert not (folder / "m2").exists()
+
+
 @row("further or reordered columns when scoring")
 def _(folder: Path) -> None:
     file = put(folder, "rows.csv", frame())
