@@ -163,7 +163,10 @@ def _on_trimming(detector: BaseDetector) -> list[str]:
     n_trimmed = getattr(detector, "n_trimmed_", 0)
     if not n_trimmed:
         return []
-    return [f"trim: the {n_trimmed:,} most unusual normals were left out of the fit"]
+    return [
+        f"trim: the {n_trimmed:,} most unusual normals were left out of the fit; those held back for the "
+        "threshold are not trimmed, and anomalies among them raise it"
+    ]
 
 
 def _on_labels(detector: BaseDetector, labels: Labels) -> list[str]:
