@@ -162,6 +162,14 @@ def _(folder: Path) -> None:
     fit_refused(folder, put(folder, "rows.csv", one), "at least 2 normal rows")
 
 
+@row("all normals in one group")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame().with_columns(day=pl.lit("monday")))
+    roles = (*FIT, "--group-column", "day")
+    fit_refused(folder, file, "none of the 1 can be spared", "smaller groups", roles=roles)
+    fit_refused(folder, file, "none of the 1 can be spared", roles=(*roles, "-d", "mahalanobis"))
+
+
 @row("one kind only, `fit`")
 def _(folder: Path) -> None:
     file = put(folder, "rows.csv", frame())

@@ -47,6 +47,17 @@ def test_domains_are_held_back_whole_where_enough_are_named(make_table):
     assert by_whole_domains(few.labels).groups is None
 
 
+def test_rows_are_held_back_where_no_domain_can_be_spared(make_table):
+    """A kind in each domain: all of them have to stay in the fit."""
+    table = places(make_table, 0, n_domains=6)
+    rows = table.labels.anomaly
+    kinds = np.where(rows, np.char.add("kind of ", table.labels.domains), "normal")
+    many = Table(table.features, table.schema, kinds, table.y, table.domains)
+    assert not hold_back(by_whole_domains(many.labels), 0.2, 0).any()
+    model = TableModel.fit(many, KNearestNeighbours())
+    assert model.summary.n_calibration == int(0.2 * table.labels.normal.sum())
+
+
 @pytest.mark.parametrize("domain_of_anomalies", ["", "elsewhere", "each its own"])
 def test_kinds_of_domains_without_normals_are_estimated_too(make_table, domain_of_anomalies):
     """Attacks are often recorded apart from benign traffic, or in no domain at all."""
