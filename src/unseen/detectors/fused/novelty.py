@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from unseen.detectors.cell_search import CellIndex, near_rows
 from unseen.detectors.exact_search import nearest_rows
-from unseen.detectors.fused.moments import Moments, fit_moments
+from unseen.detectors.fused.moments import AnyMoments, fit_moments
 from unseen.detectors.fused.ranks import rank_knots, ranks
 from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray
 
@@ -61,11 +61,11 @@ class NormalModel:
         k.
     knots : float array of shape (n_features, n_knots)
         Order statistics of each column.
-    plain, ranked : Moments
+    plain, ranked : Moments or WideMoments
         Of the normals, and of their ranks.
     blocks : int64 array of shape (n_features,)
         Block of each column; empty where no cue looks at blocks.
-    of_blocks : tuple of Moments
+    of_blocks : tuple of Moments or WideMoments
         Of the columns of each block, before any view; empty likewise.
     index : CellIndex or None
         Cells of a large bank, which is searched in part; None: the search is exact.
@@ -77,10 +77,10 @@ class NormalModel:
     usual: float
     n_neighbours: int
     knots: FloatArray
-    plain: Moments
-    ranked: Moments
+    plain: AnyMoments
+    ranked: AnyMoments
     blocks: NDArray[np.int64]
-    of_blocks: tuple[Moments, ...]
+    of_blocks: tuple[AnyMoments, ...]
 
     index: CellIndex | None = None
 
@@ -142,14 +142,14 @@ class DomainNormals:
         The references.
     spread : float64 array of shape (n_references,)
         Mean distance of each to its k nearest in the bank.
-    plain, ranked : Moments
+    plain, ranked : Moments or WideMoments
         The pooled moments with the references weighed in.
     """
 
     rows: FloatArray
     spread: NDArray[np.float64]
-    plain: Moments
-    ranked: Moments
+    plain: AnyMoments
+    ranked: AnyMoments
 
 
 def own_spread(V: FloatArray, n_neighbours: int) -> NDArray[np.float64]:
