@@ -20,6 +20,8 @@ _LABELS_SAY = {
     "domains": "labels raise scores near labelled anomalies, as far as no kind left out in new domains loses",
 }
 
+_ROWS_TO_BE_SURE = 20
+
 
 @dataclass(frozen=True)
 class FitSummary:
@@ -131,7 +133,7 @@ def summarise(
     notes = [*table.notes, *preprocessor.notes_]
     if table.y is None:
         notes.append("no kind or label column was named: all rows are taken as normal")
-    notes += [*_on_trimming(detector), *_on_labels(detector, labels)]
+    notes += [*_on_row_numbers(table), *_on_trimming(detector), *_on_labels(detector, labels)]
     if calibration.smallest_p > detector.false_alarm_rate:
         notes.append(
             f"{n_calibration} calibration normals cannot promise a false-alarm rate of "
@@ -157,6 +159,24 @@ def summarise(
         seconds=seconds,
         n_calibration_domains=int(calibration.n_domains),
     )
+
+
+def _on_row_numbers(table: Table) -> list[str]:
+    """Say which columns rise or fall from each row to the next: a feature hardly does."""
+    if len(table) < _ROWS_TO_BE_SURE:
+        return []
+    found = []
+    for name, sort in zip(table.schema.names, table.schema.types, strict=True):
+        if sort == "numeric":
+            steps = np.diff(table.features[name].to_numpy())
+            if (steps > 0).all() or (steps < 0).all():
+                found.append(repr(name))
+    if not found:
+        return []
+    return [
+        f"{', '.join(found)}: every row has more (or less) than the row before, as row numbers and times do; "
+        "new rows will lie beyond all of these, so leave such a column out (--ignore)"
+    ]
 
 
 def _on_trimming(detector: BaseDetector) -> list[str]:
