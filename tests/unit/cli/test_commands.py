@@ -155,6 +155,33 @@ def test_adapt_and_references_agree(run: Run, model: Path, new_file: Path, tmp_p
     assert not pl.read_parquet(plain)["score"].equals(pl.read_parquet(one)["score"])
 
 
+def test_columns_that_only_anomalies_move_are_named_and_can_be_used(run: Run, tmp_path: Path) -> None:
+    """A counter that is 0 in all normals is no scale; the note says how its values count all the same."""
+    odd = pl.col("kind") == "odd"
+    for name, seed in (("rows.csv", 0), ("new.csv", 1)):
+        make_rows(seed).with_columns(
+            b=pl.when(odd).then(pl.col("b") - 6).otherwise("b"),  # as normals are
+            wrong=pl.when(odd).then(pl.int_range(pl.len()) % 3 + 1).otherwise(0),
+            same=pl.lit(7),
+        ).write_csv(tmp_path / name)
+    fit = ("fit", tmp_path / "rows.csv", *ROLES, "--no-estimate")
+    plain = run(*fit, "--out", tmp_path / "m1")
+    assert plain.exit_code == 0, plain.output
+    assert "not used: 'wrong', 'same'" in plain.stdout
+    note = "in columns that are constant over these: 'wrong' (30 rows); --categorical wrong makes such"
+    assert note in " ".join(plain.stdout.split())
+    used = run(*fit, "--out", tmp_path / "m2", "--categorical", "wrong")
+    assert "constant over these" not in used.stdout
+    caught = []
+    for model in ("m1", "m2"):
+        out = tmp_path / f"{model}.parquet"
+        scored = run("score", tmp_path / model, tmp_path / "new.csv", "--out", out, "--keep", "kind")
+        assert scored.exit_code == 0, scored.output
+        caught.append(pl.read_parquet(out).filter(odd)["flagged"].mean())
+    assert caught[0] < 0.2
+    assert caught[1] == 1.0
+
+
 def test_references_need_no_column_that_says_they_are_normal(
     run: Run, model: Path, new_file: Path, tmp_path: Path
 ) -> None:
