@@ -144,7 +144,7 @@ def with_domain(schema: TableSchema, domain: str | None, file: str) -> TableSche
     """Return a schema whose domain column is ``domain``, if that is given; the file must have it then."""
     from dataclasses import replace
 
-    from unseen.data import check_has_column
+    from unseen.data.reading import check_has_column
 
     if domain is None:
         return schema

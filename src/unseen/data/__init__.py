@@ -1,7 +1,7 @@
 """Reading tables, their schemas, and preprocessing."""
 
 from unseen.data.preprocessing import TablePreprocessor
-from unseen.data.reading import TableBatch, check_has_column, read_table, scan_table
+from unseen.data.reading import TableBatch, read_table, scan_table
 from unseen.data.sample import load_sample, sample_citation, sample_path
 from unseen.data.schema import ColumnRoles, TableSchema
 from unseen.data.tables import Table, concat
@@ -12,7 +12,6 @@ __all__ = [
     "TableBatch",
     "TablePreprocessor",
     "TableSchema",
-    "check_has_column",
     "concat",
     "load_sample",
     "read_table",
