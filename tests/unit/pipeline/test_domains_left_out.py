@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
+from unseen.cli.fit import describe, fit_and_estimate
 from unseen.data import Table
-from unseen.detectors import KNearestNeighbours, UnseenDetector
+from unseen.detectors import BaseDetector, KNearestNeighbours, UnseenDetector
 from unseen.metrics.ranking import auroc
 from unseen.pipeline import TableModel, score_file
-from unseen.pipeline.estimate import estimate_sentence, estimate_unlabelled_kinds, kind_sentences
+from unseen.pipeline.estimate import (
+    estimate_sentence,
+    estimate_unlabelled_kinds,
+    kind_sentences,
+    references_sentence,
+)
 from unseen.pipeline.score_writer import ScoreEncoder
 from unseen.pipeline.table_model import by_whole_domains
 from unseen.scoring.calibration import hold_back
@@ -186,3 +193,79 @@ def test_the_rule_of_new_domains_promises_no_more_than_they_can(make_table, tmp_
     )
     other = score_file(model, rows, tmp_path / "out.csv", false_alarm_rate=0.05).rule
     assert other == "aims at 0.05 of the normals of a new domain"
+
+
+def test_one_fit_tells_what_references_would_bring(make_table, monkeypatch):
+    table = places(make_table, 6)
+    fits: list[int] = []
+    original = TableModel.fit
+    monkeypatch.setattr(TableModel, "fit", lambda *given: fits.append(1) or original(*given))
+    detector = KNearestNeighbours(calibration_fraction=0.3)
+    both = estimate_unlabelled_kinds(table, detector, optional_references=8)
+    assert both is not None
+    assert len(fits) == 3  # one a round; labels change nothing here
+    adapted = both.with_references
+    assert adapted is not None
+    assert adapted.with_references is None
+    assert (both.n_references, adapted.n_references) == (0, 8)
+    assert both.n_normals == adapted.n_normals == int(table.labels.normal.sum()) - 8 * N_DOMAINS
+    asked = estimate_unlabelled_kinds(table, detector, n_references=8)
+    assert asked is not None
+    assert asked == adapted
+    values = json.loads(json.dumps(both.to_json()))
+    assert values["with_references"]["auroc"] == adapted.auroc
+    said = references_sentence(values)
+    assert said is not None
+    assert said.startswith("with 8 references of each new domain: about AUROC .")
+    assert references_sentence(values["with_references"]) is None
+
+
+def test_references_are_not_spent_where_they_would_take_most_normals(make_table):
+    table = places(make_table, 7)
+    plain = estimate_unlabelled_kinds(table, KNearestNeighbours(), optional_references=N_EACH)
+    assert plain is not None
+    assert plain.with_references is None
+    assert plain.n_normals == int(table.labels.normal.sum())
+
+
+def test_kinds_of_one_or_two_domains_do_not_enter_the_median(make_table):
+    table = places(make_table, 8)
+    labels = table.labels
+    rare = np.flatnonzero(labels.kinds == "odd")[:2]
+    kinds = labels.kinds.copy()
+    kinds[kinds == "odd"] = np.resize(["odd", "other"], int((kinds == "odd").sum()))
+    kinds[rare] = "rare"
+    table = replace(table, kinds=kinds)
+    found = estimate_unlabelled_kinds(table, KNearestNeighbours(calibration_fraction=0.3))
+    assert found is not None
+    by_kind = {item.kind: item for item in found.kinds}
+    assert by_kind["rare"].n_domains == 2
+    assert found.left_aside == ("rare",)
+    counted = [item.auroc for item in found.kinds if item.kind != "rare"]
+    assert len(counted) == 3
+    assert found.auroc == np.median(counted)
+    assert found.auroc_range == (min(counted), max(counted))
+    sentence = estimate_sentence(json.loads(json.dumps(found.to_json())))
+    assert "over 3 kinds left out in turn" in sentence
+    assert "rare rests on 2 domains and is not counted" in sentence
+
+
+class NoUse(KNearestNeighbours):
+    """A detector that says that references change nothing."""
+
+    reference_use = BaseDetector.reference_use
+
+
+@pytest.mark.parametrize(
+    ("detector", "told"),
+    [
+        (KNearestNeighbours(calibration_fraction=0.3), True),
+        (NoUse(calibration_fraction=0.3), False),
+        (KNearestNeighbours(view="residual-nearest", calibration_fraction=0.3), False),
+    ],
+)
+def test_fit_says_what_references_would_bring_where_they_can_be_left_off(make_table, detector, told):
+    model = fit_and_estimate(places(make_table, 9), detector, estimate=True)
+    lines = describe(model.summary)
+    assert any(line.startswith("expect to catch kinds") for line in lines)
+    assert any(line.startswith("with 8 references of each new domain: about") for line in lines) == told
