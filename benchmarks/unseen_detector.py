@@ -226,6 +226,7 @@ def compare_estimates(options: argparse.Namespace) -> str:
     without = estimates_table(found)
     given = f"With {options.references} references of each new domain, by the same fits, on the same rows:"
     parts = ["Without references:", without, given, estimates_table(adapted), _rests_on(found)]
+    parts[-1] += f" {_known(found, 'without references')} {_known(adapted, 'with them')}"
     return "\n\n".join(parts)
 
 
@@ -287,6 +288,17 @@ def _rests_on(found: dict[str, list[dict]]) -> str:
         for kind, n in sorted(counts.items())
     )
     return f"Domains that known kinds rest on: {', '.join(spans)}."
+
+
+def _known(found: dict[str, list[dict]], where: str) -> str:
+    """Say what each kind reaches where it is known, and left out inside the training rows."""
+    areas: dict[str, list[float]] = defaultdict(list)
+    for runs in found.values():
+        for run in runs:
+            for item in run["promised"]["kinds"]:
+                areas[item["kind"]].append(item["auroc"])
+    means = (f"{kind} {np.mean(values):.3f}" for kind, values in sorted(areas.items()))
+    return f"Where they are known, and left out inside the training rows {where}: {', '.join(means)}."
 
 
 def main() -> None:

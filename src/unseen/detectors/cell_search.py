@@ -186,7 +186,8 @@ def _cells_to_search(X: FloatArray, index: CellIndex, k: int) -> tuple[NDArray[n
 
 def _squared(X: FloatArray, members: FloatArray, centre: NDArray[np.float64]) -> NDArray[np.float32]:
     """Squared distances by a product around the centre of the cell, in single precision."""
-    x, b = (X - centre).astype(np.float32), (members - centre).astype(np.float32)
+    middle = centre.astype(X.dtype)  # any point does, if it is the same for both
+    x, b = (X - middle).astype(np.float32), (members - middle).astype(np.float32)
     squares = np.einsum("ij,ij->i", x, x)[:, None] + np.einsum("ij,ij->i", b, b)
     return np.asarray(np.maximum(squares - 2 * (x @ b.T), 0.0), dtype=np.float32)
 

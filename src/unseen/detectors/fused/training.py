@@ -34,7 +34,7 @@ from unseen.detectors.fused.evidence import (
     learn_labels,
     log_odds_location,
 )
-from unseen.detectors.fused.left_out import LeftOutScores, join_scores, no_scores
+from unseen.detectors.fused.left_out import LeftOutScores, join_scores, no_scores, ratio_of_thresholds
 from unseen.detectors.fused.likeness import JudgedLikeness, LikenessRule, choose_likeness
 from unseen.detectors.fused.mode import Mode, raised_by
 from unseen.detectors.fused.novelty import (
@@ -182,6 +182,27 @@ def fit_mode(
             [_left_out_scores(mode, rows, *pair, options) for pair in zip(rounds, by_round, strict=True)]
         )
     return FittedMode(mode, cues, strengths, rule, scores)
+
+
+def in_unit_of(plain: FittedMode, other: FittedMode) -> FittedMode:
+    """Return a second mode in a unit in which normals of new domains reach as far as in the first.
+
+    Parameters
+    ----------
+    plain, other : FittedMode
+        The modes.
+
+    Returns
+    -------
+    FittedMode
+        The second one; its scores are divided by one number.
+    """
+    ratio = ratio_of_thresholds(plain.left_out, other.left_out)
+    return replace(
+        other,
+        mode=replace(other.mode, unit=other.mode.unit * ratio),
+        left_out=replace(other.left_out, scores=other.left_out.scores / ratio),
+    )
 
 
 def _left_out_scores(
