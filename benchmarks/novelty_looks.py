@@ -6,7 +6,7 @@ anomalies that no score has seen: all kinds of NSL-KDD's training file, the labe
 CIC-IDS2017 and of ADBench with 50 labels.
 ``references``: a region (*moved*) or a random third of the normals (*same*) is a new place, some of whose
 normals are references.
-``tested``: what the weights that won in these two do on the test rows, where the former ones are better.
+``tested``: what rules that won in these two do on the test rows.
 
     python benchmarks/novelty_looks.py looks ../shared/data --write
 """
@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent / "peers"))
 from data_sets import adbench
 from document import markdown, write_block
 
+from novelty_cues import InHalves, other_cues
 from unseen.data import TablePreprocessor
 from unseen.detectors.exact_search import nearest_rows
 from unseen.detectors.fused.choice import WEIGHTS
@@ -53,6 +54,9 @@ FLOWS = {"nsl-kdd": "nsl_kdd", "cic-ids2017": "cic_ids2017"}
 Weights = Mapping[str, float]
 
 USUAL: Weights = WEIGHTS["all"]
+HALF_LOCAL: Weights = {**USUAL, "local": 0.5}
+PAIRS = {"in halves": 1, "in three pairs of halves": 3}
+TRIED = ("autoencoder", "masked autoencoder", "principal", "conditional", "log distance", "affine")
 BOTH_ENDS: Weights = {
     "nearest": 0.5, "neighbours": 0.5, "local": 0.5, "sparse": 0.75, "covariance": 0.5, "ranks": 0.5,
 }  # fmt: skip
@@ -69,13 +73,21 @@ LOOKS: dict[str, Weights] = {
     "local": {"local": 1.0},
     "covariance": {"covariance": 1.0},
     "ranks": {"ranks": 1.0},
-    "**neighbours, ¼ local, ½ covariance, ½ ranks**": USUAL,
+    "**neighbours, ¼ local, ½ covariance, ½ ranks** (*one look*)": USUAL,
     "the same, the 5th for the mean of 5": {**USUAL, "neighbours": 0.0, "5th": 1.0},
     "the same, the mean of 20 for that of 5": {**USUAL, "neighbours": 0.0, "mean of 20": 1.0},
     "the same, ½ local": {**USUAL, "local": 0.5},
     "the same, and ¾ sparse": {**USUAL, "sparse": 0.75},
     "½ nearest, ½ neighbours, ½ local, ½ covariance, ½ ranks": {**BOTH_ENDS, "sparse": 0.0},
     "these, and ¾ sparse (*both ends*)": BOTH_ENDS,
+    **{name: {name: 1.0} for name in TRIED},
+    **{f"one look, and ½ {name}": {**USUAL, name: 0.5} for name in TRIED},
+    **{f"{cue} {way}": {f"{cue} {way}": 1.0} for way in PAIRS for cue in USUAL},
+    **{
+        f"{rule} {way}": {f"{cue} {way}": weight for cue, weight in weights.items()}
+        for way in PAIRS
+        for rule, weights in (("one look", USUAL), ("one look, ½ local", HALF_LOCAL))
+    },
 }
 
 
@@ -143,6 +155,15 @@ def named_cues(
     return {**found, "nearest": near[0][:, 0], "sparse": sparse}
 
 
+def in_halves(bank: np.ndarray, V: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Return the means of cues over all columns and over halves of them."""
+    found = {}
+    for way, n_pairs in PAIRS.items():
+        cues = InHalves.fit(bank, K, seed, n_pairs).cues(V)
+        found |= {f"{cue} {way}": cues[cue] for cue in USUAL}
+    return found
+
+
 def place(usual: Mapping[str, np.ndarray], cues: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Put cues on the scale of usual normals."""
     scales = fit_scales(np.column_stack([usual[name] for name in cues]))
@@ -157,6 +178,8 @@ def looks_of(rows: Rows, held: np.ndarray, usual: np.ndarray) -> dict[str, np.nd
     distances = normals.nearest(V, 100)[0]
     found = {
         **named_cues(normals, V),
+        **in_halves(bank, V, rows.seed),
+        **other_cues(normals, V, rows.seed),
         "5th": distances[:, 4],
         "mean of 20": distances[:, :20].mean(axis=1),
         "20th": distances[:, 19],
@@ -200,7 +223,8 @@ def beside_references(rows: Rows) -> Iterator[tuple[tuple[str, str], dict[str, d
         inside, outside = (draw.permutation(np.flatnonzero(mask)) for mask in (here, ~here))
         usual, bank = rows.normals[outside[:800]], rows.normals[outside[800:]]
         normals = fit_normals(bank, own_spread(bank, K), K)
-        known = named_cues(normals, usual)
+        halved = InHalves.fit(bank, K, seed, 1)
+        known, known_in_halves = named_cues(normals, usual), halved.cues(usual)
         for n in COUNTS:
             judged = rows.normals[inside[n : n + MOST_JUDGED]]
             V = np.concatenate([judged, rows.anomalies])
@@ -208,15 +232,19 @@ def beside_references(rows: Rows) -> Iterator[tuple[tuple[str, str], dict[str, d
             for prior in (300.0, 100.0, 30.0):
                 own = add_references(normals, rows.normals[inside[:n]], prior)
                 named[f"{prior:g}"] = place(known, named_cues(normals, V, own))
+            adapted = halved.adapt(rows.normals[inside[:n]], 300.0)
+            named["halves"] = place(known_in_halves, adapted.cues(V))
             rules = {
                 "no references": ("", USUAL),
-                "**neighbours, ¼ local, ½ covariance, ½ ranks, prior 300**": ("300", USUAL),
+                "**neighbours, ¼ local, ½ covariance, ½ ranks, prior 300** (*one look*)": ("300", USUAL),
                 "the same, prior 30": ("30", USUAL),
                 "the same, prior 300, local 1": ("300", {**USUAL, "local": 1.0}),
                 "both ends, prior 300": ("300", BOTH_ENDS),
                 "½ nearest, ½ neighbours, local 1, ½ covariance, ½ ranks, prior 300": ("300", BESIDE),
                 "these, prior 100": ("100", BESIDE),
                 "these, prior 30": ("30", BESIDE),
+                "one look in halves, prior 300": ("halves", USUAL),
+                "one look, ½ local in halves, prior 300": ("halves", HALF_LOCAL),
             }
             yield (
                 (rows.name, f"{way}, {n}"),
@@ -242,12 +270,19 @@ def tested(root: Path, seeds: int) -> Iterator[tuple[str, dict[str, dict[str, fl
             own = None if references is None else add_references(normals, references, 300.0)
             judged = np.unique(np.concatenate([split.test_of(kind) for kind in kinds]))
             placed = place(usual, named_cues(normals, rows_of(judged), own))
-            found: dict[str, dict[str, float]] = {}
-            for rule, weights in (
-                ("usual", USUAL),
-                ("won on training rows", BOTH_ENDS if own is None else BESIDE),
-            ):
-                score = np.asarray(sum(weight * placed[cue] for cue, weight in weights.items()))
+            rules: list[tuple[str, Weights, dict[str, np.ndarray]]] = [
+                ("usual", USUAL, placed),
+                ("won on training rows", BOTH_ENDS if own is None else BESIDE, placed),
+            ]
+            for way, n_pairs in PAIRS.items():
+                halved = InHalves.fit(bank, K, seed, n_pairs)
+                before = halved.cues(rows_of(split.calibration))
+                halved = halved if references is None else halved.adapt(references, 300.0)
+                seen = place(before, halved.cues(rows_of(judged)))
+                rules += [(f"½ local {way}, won, too", HALF_LOCAL, seen), (f"usual {way}", USUAL, seen)]
+            found = {}
+            for rule, weights, cues in rules:
+                score = np.asarray(sum(weight * cues[cue] for cue, weight in weights.items()))
                 at = {kind: np.isin(judged, split.test_of(kind)) for kind in kinds}
                 found[rule] = {
                     kind: float(auroc(labels.y[judged[own_rows]], score[own_rows]))

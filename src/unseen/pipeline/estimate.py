@@ -394,7 +394,11 @@ def _rounds(labels: Labels, n_references: int, seed: int) -> list[_Round]:
         fresh: BoolArray = hold_back(labels, _TEST_SHARE, seed) & labels.normal
         return [_Round(fresh, fresh, none, named[:0])]
     rounds = []
-    for part in np.array_split(np.random.default_rng(seed).permutation(named), N_ROUNDS):
+    alone = np.setdiff1d(
+        labels.domains[labels.anomaly], named
+    )  # no normal is of these; one round judges each
+    parts = np.array_split(np.random.default_rng(seed).permutation(named), N_ROUNDS)
+    for part in map(np.concatenate, zip(parts, np.array_split(alone, N_ROUNDS), strict=True)):
         held: BoolArray = np.isin(labels.domains, part)
         references = reference_rows(labels.domains, held & labels.normal, n_references)
         rounds.append(_Round(held, held & labels.normal & ~references, references, np.sort(part)))

@@ -54,6 +54,37 @@ def test_domains_are_held_back_whole_where_enough_are_named(make_table):
     assert by_whole_domains(few.labels).groups is None
 
 
+def test_rows_are_held_back_where_no_domain_can_be_spared(make_table):
+    """A kind in each domain: all of them have to stay in the fit."""
+    table = places(make_table, 0, n_domains=6)
+    rows = table.labels.anomaly
+    kinds = np.where(rows, np.char.add("kind of ", table.labels.domains), "normal")
+    many = Table(table.features, table.schema, kinds, table.y, table.domains)
+    assert not hold_back(by_whole_domains(many.labels), 0.2, 0).any()
+    model = TableModel.fit(many, KNearestNeighbours())
+    assert model.summary.n_calibration == int(0.2 * table.labels.normal.sum())
+
+
+@pytest.mark.parametrize("domain_of_anomalies", ["", "elsewhere", "each its own"])
+def test_kinds_of_domains_without_normals_are_estimated_too(make_table, domain_of_anomalies):
+    """Attacks are often recorded apart from benign traffic, or in no domain at all."""
+    table = places(make_table, 0)
+    domains = table.labels.domains.astype("<U20")
+    rows = np.flatnonzero(table.labels.anomaly)
+    each = domain_of_anomalies == "each its own"
+    domains[rows] = [f"attack {row}" for row in rows] if each else domain_of_anomalies
+    moved = Table(table.features, table.schema, table.kinds, table.y, domains)
+    found = estimate_unlabelled_kinds(moved, KNearestNeighbours())
+    assert found is not None
+    assert sorted(item.kind for item in found.kinds) == sorted(table.labels.known_kinds)
+    for item in found.kinds:
+        n_rows = int((table.labels.kinds == item.kind).sum())
+        assert (item.n_rows, item.n_domains) == (n_rows, n_rows if each else 1)
+    usual = estimate_unlabelled_kinds(table, KNearestNeighbours())
+    assert usual is not None
+    assert abs(found.auroc - usual.auroc) < 0.1
+
+
 @pytest.mark.parametrize("view", ["raw", "residual-nearest"])
 def test_one_in_ten_normals_of_new_domains_is_flagged(make_table, view):
     detector = KNearestNeighbours(false_alarm_rate=0.1, view=view, calibration_fraction=0.4)
