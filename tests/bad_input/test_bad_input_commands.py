@@ -162,6 +162,14 @@ def _(folder: Path) -> None:
     fit_refused(folder, put(folder, "rows.csv", one), "at least 2 normal rows")
 
 
+@row("all normals in one group")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame().with_columns(day=pl.lit("monday")))
+    roles = (*FIT, "--group-column", "day")
+    fit_refused(folder, file, "none of the 1 can be spared", "smaller groups", roles=roles)
+    fit_refused(folder, file, "none of the 1 can be spared", roles=(*roles, "-d", "mahalanobis"))
+
+
 @row("one kind only, `fit`")
 def _(folder: Path) -> None:
     file = put(folder, "rows.csv", frame())
@@ -294,6 +302,19 @@ def _(folder: Path) -> None:
     fit_done(folder, put(folder, "rows.csv", frame()))
     file = put(folder, "new.csv", frame().drop("b"))
     refused(command("score", folder / "m", file, "--out", folder / "s.parquet"), "new.csv", "'b' missing")
+
+
+@row("`--domain-column` that the file lacks")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame())
+    fit_refused(folder, file, "'place' missing", roles=(*FIT, "--domain-column", "place"))
+    fit_done(folder, file)
+    place = ("--domain-column", "place")
+    refused(command("score", folder / "m", file, "--out", folder / "s.csv", *place), "'place' missing")
+    benign = put(folder, "benign.csv", frame().filter(pl.col("kind") == "benign"))
+    refused(command("adapt", folder / "m", benign, "--out", folder / "m2", *place), "'place' missing")
+    assert not (folder / "s.csv").exists()
+    assert not (folder / "m2").exists()
 
 
 @row("further or reordered columns when scoring")

@@ -150,15 +150,22 @@ def fit_and_estimate(table: Table, detector: BaseDetector, *, estimate: bool) ->
     """
     from dataclasses import replace
 
+    from unseen.detectors import BaseDetector
     from unseen.pipeline import TableModel
     from unseen.pipeline.estimate import estimate_unlabelled_kinds
 
     with waiting("fitting"):
         model = TableModel.fit(table, detector)
     if estimate:
-        n_references = detector.n_references if detector.view != "raw" else 0
+        needed = detector.view != "raw"
+        wanted = type(detector).reference_use != BaseDetector.reference_use
         with waiting("estimating how kinds without labels will be caught"):
-            found = estimate_unlabelled_kinds(table, detector, n_references=n_references)
+            found = estimate_unlabelled_kinds(
+                table,
+                detector,
+                n_references=detector.n_references if needed else 0,
+                optional_references=detector.n_references if wanted and not needed else 0,
+            )
         if found is not None:
             model.summary = replace(model.summary, estimate=found.to_json())
     return model
@@ -207,7 +214,7 @@ def describe(summary: FitSummary, *, estimated: bool = True) -> list[str]:
     -------
     list of str
     """
-    from unseen.pipeline.estimate import estimate_sentence, kind_sentences
+    from unseen.pipeline.estimate import estimate_sentence, kind_sentences, references_sentence
     from unseen.pipeline.suspects import suspects_sentence
 
     lines = [
@@ -222,6 +229,8 @@ def describe(summary: FitSummary, *, estimated: bool = True) -> list[str]:
     if summary.estimate is not None:
         lines.append(estimate_sentence(summary.estimate))
         lines += [f"  {line}" for line in kind_sentences(summary.estimate)]
+        if (adapted := references_sentence(summary.estimate)) is not None:
+            lines.append(adapted)
     elif estimated:
         lines.append(
             "no estimate for unlabelled kinds: it needs at least two known kinds to leave out in turn, "

@@ -81,7 +81,7 @@ def score(
             fitted,
             file,
             out,
-            schema=with_domain(fitted.schema, domain_column),
+            schema=with_domain(fitted.schema, domain_column, file),
             keep=options.names(keep),
             top_features=top_features,
             false_alarm_rate=false_alarm_rate,
@@ -140,12 +140,15 @@ def _may_be_pictures(file: str) -> bool:
     return holds_pictures(file) or not place.exists() or (place.is_dir() and not any(place.iterdir()))
 
 
-def with_domain(schema: TableSchema, domain: str | None) -> TableSchema:
-    """Return a schema whose domain column is ``domain``, if that is given."""
+def with_domain(schema: TableSchema, domain: str | None, file: str) -> TableSchema:
+    """Return a schema whose domain column is ``domain``, if that is given; the file must have it then."""
     from dataclasses import replace
+
+    from unseen.data.reading import check_has_column
 
     if domain is None:
         return schema
+    check_has_column(file, domain, "domain")
     return replace(schema, roles=replace(schema.roles, domain=domain))
 
 
@@ -169,7 +172,8 @@ def adapt_to(model: TableModel, references: str, domain: str | None, *, quiet: b
     """
     from unseen.data import read_table
 
-    table = read_table(references, schema=with_domain(model.schema, domain))
+    schema = with_domain(model.schema, domain, references)
+    table = read_table(references, schema=schema, require_labels=False)
     adapted = model.adapt(table)
     n_domains = 0 if table.domains is None else len(set(table.domains.tolist()) - {""})
     of = f"{n_domains:,} domains" if n_domains else "rows without a domain"

@@ -63,6 +63,7 @@ def read_table(
     *,
     schema: TableSchema | None = None,
     limit: int | None = None,
+    require_labels: bool = True,
     encoding: str = "utf-8",
 ) -> Table:
     """Read a file, a directory or a glob into memory.
@@ -77,6 +78,8 @@ def read_table(
         Columns and types to bring the table to (scoring, test files). None: they are inferred (fitting).
     limit : int or None
         Read at most this many rows, from the beginning.
+    require_labels : bool
+        With ``schema``: whether its kind or label column must be there.
     encoding : str
         Character encoding of text files.
 
@@ -103,7 +106,7 @@ def read_table(
         schema, features, labels, notes = infer_files(sources, roles, limit)
     else:
         schema = replace(schema, roles=roles)
-        features, labels = _gather(sources, schema, limit)
+        features, labels = _gather(sources, schema, limit, require_labels)
         extra = [name for name in sources[0].columns if roles.is_feature(name) and name not in schema.names]
         notes = [f"columns not known to the model are not used: {listed(extra)}."] if extra else []
     notes = [note for source in sources for note in source.notes] + notes
@@ -114,6 +117,28 @@ def read_table(
         kinds, merged = merge_spellings(kinds, y)
         notes += merged
     return Table(features, schema, kinds, y, labels.domains, labels.groups, tuple(notes))
+
+
+def check_has_column(path: str | Path, column: str, what: str) -> None:
+    """Raise SchemaError unless every file of a file, directory or glob has a column.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for :func:`read_table`.
+    column : str
+        Its name.
+    what : str
+        What it is needed as, for the message.
+
+    Raises
+    ------
+    ReadError, SchemaError
+        If there is no file, or one lacks the column.
+    """
+    for file in find_files(path):
+        source = open_source(file)
+        check_columns(source.file, source.columns, [column], what)
 
 
 def scan_table(
@@ -191,14 +216,15 @@ def _scan_source(
 
 
 def _gather(
-    sources: Sequence[TableSource], schema: TableSchema, limit: int | None
+    sources: Sequence[TableSource], schema: TableSchema, limit: int | None, require_labels: bool
 ) -> tuple[pl.DataFrame, RowLabels]:
     frames: list[pl.DataFrame] = []
     labels: list[RowLabels] = []
     n_rows = 0
     for source in sources:
         check_columns(source.file, source.columns, schema.names, "needed")
-        check_columns(source.file, source.columns, _label_columns(schema.roles), "label")
+        if require_labels:
+            check_columns(source.file, source.columns, _label_columns(schema.roles), "label")
         role_columns = [name for name in schema.roles.named if name in source.columns]
         columns = list(dict.fromkeys([*schema.names, *role_columns]))
         for raw in source.batches(columns, schema.of_type("numeric"), 1 << 20):

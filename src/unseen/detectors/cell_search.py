@@ -9,12 +9,14 @@ distances are never too short; how many neighbours are found has to be measured
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.cells import cell_of, find_centres
+from unseen.detectors.exact_search import GROUP, smallest_columns
 from unseen.types import FloatArray
 
 _ROWS_FOR_CENTRES = 20_000
@@ -112,49 +114,80 @@ def near_rows(
 def _search(
     X: FloatArray, bank: FloatArray, index: CellIndex, k: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Go through the cells; each is compared with the rows that ask for it."""
-    probed = _cells_to_search(X, index, k)
+    """Go through the cells; each is compared with the rows that ask for it, first those nearest to it."""
+    probed, nearest = _cells_to_search(X, index, k)
     width = k + _SPARE
     best = np.full((len(X), width), np.inf, dtype=np.float32)
     found = np.zeros((len(X), width), dtype=np.int64)
-    owners, cells = np.nonzero(probed)
-    order = np.argsort(cells, kind="stable")
-    ends = np.concatenate([[0], np.cumsum(np.bincount(cells, minlength=len(index.centres)))])
-    for cell in np.flatnonzero(np.diff(ends)):
-        rows = owners[order[ends[cell] : ends[cell + 1]]]
-        members = index.rows[index.offsets[cell] : index.offsets[cell + 1]]
-        if len(members) == 0:
-            continue
-        squared = _squared(X[rows], bank[members], index.centres[cell])
-        if len(members) > width:
-            at = np.argpartition(squared, width - 1, axis=1)[:, :width]
-            squared, names = np.take_along_axis(squared, at, axis=1), members[at]
-        else:
-            names = np.broadcast_to(members, squared.shape)
-        merged = np.concatenate([best[rows], squared], axis=1)
-        first = np.argpartition(merged, width - 1, axis=1)[:, :width]
-        best[rows] = np.take_along_axis(merged, first, axis=1)
-        found[rows] = np.take_along_axis(np.concatenate([found[rows], names], axis=1), first, axis=1)
+    at_home = np.zeros_like(probed)
+    at_home[np.arange(len(X)), nearest] = True
+    for asked in (at_home, probed & ~at_home):
+        for rows, cell in _by_cell(asked):
+            members = index.rows[index.offsets[cell] : index.offsets[cell + 1]]
+            if len(members):
+                squared = _squared(X[rows], bank[members], index.centres[cell])
+                _keep_nearest(best, found, rows, squared, members)
     return _exact(X, bank, best, found, k)
 
 
-def _cells_to_search(X: FloatArray, index: CellIndex, k: int) -> NDArray[np.bool_]:
-    """Mark the nearest cells of each row, as many as asked for and at least as many as hold k rows."""
+def _by_cell(asked: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Yield the rows that ask for each cell."""
+    cells, rows = np.nonzero(asked.T)
+    starts = np.flatnonzero(np.diff(cells, prepend=-1))
+    for start, end in zip(starts, [*starts[1:], len(cells)], strict=True):
+        yield rows[start:end], int(cells[start])
+
+
+def _keep_nearest(
+    best: NDArray[np.float32],
+    found: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    squared: NDArray[np.float32],
+    members: NDArray[np.int64],
+) -> None:
+    """Put members of a cell among the nearest so far of those rows that they are nearer to."""
+    width = best.shape[1]
+    nearer = squared.min(axis=1) < best[rows].max(axis=1)
+    if not nearer.any():
+        return
+    rows, squared = rows[nearer], squared[nearer]
+    if len(members) > width:
+        spare = -len(members) % GROUP
+        padded = np.pad(squared, ((0, 0), (0, spare)), constant_values=np.inf)
+        at = smallest_columns(padded, width)
+        squared, names = np.take_along_axis(padded, at, axis=1), members[np.minimum(at, len(members) - 1)]
+    else:
+        names = np.broadcast_to(members, squared.shape)
+    merged = np.concatenate([best[rows], squared], axis=1)
+    first = np.argpartition(merged, width - 1, axis=1)[:, :width]
+    best[rows] = np.take_along_axis(merged, first, axis=1)
+    found[rows] = np.take_along_axis(np.concatenate([found[rows], names], axis=1), first, axis=1)
+
+
+def _cells_to_search(X: FloatArray, index: CellIndex, k: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Mark the nearest cells of each row, as many as asked for and as hold k rows; and the nearest one."""
     squares = np.einsum("ij,ij->i", index.centres, index.centres)
     away = squares - 2 * (X.astype(np.float64) @ index.centres.T)
     n_probes = min(index.n_probes, len(index.centres))
-    order = np.argsort(away, axis=1, kind="stable")
-    held = np.cumsum(np.diff(index.offsets)[order], axis=1)
-    enough = np.argmax(held >= min(k, index.offsets[-1]), axis=1) + 1
-    places = np.arange(len(index.centres)) < np.maximum(enough, n_probes)[:, None]
+    order = np.argpartition(away, n_probes - 1, axis=1)[:, :n_probes]
     probed = np.zeros(away.shape, dtype=np.bool_)
-    np.put_along_axis(probed, order, places, axis=1)
-    return probed
+    np.put_along_axis(probed, order, values=True, axis=1)
+    sizes, enough = np.diff(index.offsets), min(k, int(index.offsets[-1]))
+    few = np.flatnonzero(sizes[order].sum(axis=1) < enough)
+    if len(few):
+        further = np.argsort(away[few], axis=1, kind="stable")
+        needed = np.argmax(np.cumsum(sizes[further], axis=1) >= enough, axis=1) + 1
+        places = np.arange(len(sizes)) < needed[:, None]
+        marked = np.zeros((len(few), len(sizes)), dtype=np.bool_)
+        np.put_along_axis(marked, further, places, axis=1)
+        probed[few] |= marked
+    return probed, np.argmin(away, axis=1)
 
 
 def _squared(X: FloatArray, members: FloatArray, centre: NDArray[np.float64]) -> NDArray[np.float32]:
     """Squared distances by a product around the centre of the cell, in single precision."""
-    x, b = (X - centre).astype(np.float32), (members - centre).astype(np.float32)
+    middle = centre.astype(X.dtype)  # any point does, if it is the same for both
+    x, b = (X - middle).astype(np.float32), (members - middle).astype(np.float32)
     squares = np.einsum("ij,ij->i", x, x)[:, None] + np.einsum("ij,ij->i", b, b)
     return np.asarray(np.maximum(squares - 2 * (x @ b.T), 0.0), dtype=np.float32)
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from unseen.types import FloatArray
 
 _SPARE_CANDIDATES = 11
-_GROUP = 16
+GROUP = 16
 _CHUNK_CELLS, _MOST_CHUNK_CELLS, _CHUNK_ROWS = 1_000_000, 4_000_000, 128
 """So many products are held at once, as they should stay in the cache; more for so many rows."""
 _LEAST_ROWS, _LEAST_BANK, _LEAST_FEATURES, _MOST_FEATURES = 512, 2_048, 48, 512
@@ -78,6 +78,33 @@ def nearest_rows(
     return np.sqrt(search.squared), search.positions
 
 
+def smallest_columns(values: NDArray[np.floating], k: int) -> NDArray[np.int64]:
+    """Return the columns of the k smallest values of each row, in any order.
+
+    The k smallest values lie in the k groups with the smallest minima, so only those are looked through.
+
+    Parameters
+    ----------
+    values : float array of shape (n_rows, n_columns)
+        At least k columns; faster where there are whole groups of 16.
+    k : int
+        How many.
+
+    Returns
+    -------
+    int64 array of shape (n_rows, k)
+    """
+    n_groups = values.shape[1] // GROUP
+    if n_groups <= 2 * k or values.shape[1] % GROUP:
+        return np.argpartition(values, k - 1, axis=1)[:, :k]
+    minima = values.reshape(len(values), GROUP, n_groups).min(axis=1)
+    groups = smallest_columns(minima, k)
+    columns = (groups[:, None, :] + n_groups * np.arange(GROUP)[:, None]).reshape(len(values), -1)
+    starts = np.arange(len(values))[:, None] * values.shape[1]
+    first = np.argpartition(values.ravel().take(columns + starts), k - 1, axis=1)[:, :k]
+    return np.take_along_axis(columns, first, axis=1)
+
+
 @dataclass(frozen=True)
 class _Search:
     """What is searched in what, and what was found."""
@@ -102,7 +129,7 @@ class _Search:
             queries = torch.from_numpy(_seen(self.X[part] - self.centre, directions))
             queries = torch.nn.functional.pad(queries, (0, 1), value=1.0).to(precision)
             closeness = torch.mm(queries, table.T, out=room[: len(part)]).numpy()
-            candidates = _smallest(closeness, n_candidates)
+            candidates = smallest_columns(closeness, n_candidates)
             nearest = _nearest_candidates(self.X[part], self.bank, candidates, k)
             self.squared[part], self.positions[part] = nearest
             if n_candidates < len(self.bank):
@@ -164,25 +191,9 @@ def _prepare(centred: FloatArray, precision: torch.dtype) -> torch.Tensor:
     """
     rows = torch.from_numpy(centred).to(precision)
     table = torch.cat([-2 * rows, rows.square().sum(1, keepdim=True)], dim=1)
-    padding = torch.zeros((-len(rows) % _GROUP, table.shape[1]), dtype=precision)
+    padding = torch.zeros((-len(rows) % GROUP, table.shape[1]), dtype=precision)
     padding[:, -1] = torch.inf
     return torch.cat([table, padding])
-
-
-def _smallest(values: NDArray[np.floating], k: int) -> NDArray[np.int64]:
-    """Return the columns of the k smallest values of each row.
-
-    The k smallest values lie in the k groups with the smallest minima, so only those are looked through.
-    """
-    n_groups = values.shape[1] // _GROUP
-    if n_groups <= 2 * k or values.shape[1] % _GROUP:
-        return np.argpartition(values, k - 1, axis=1)[:, :k]
-    minima = values.reshape(len(values), _GROUP, n_groups).min(axis=1)
-    groups = _smallest(minima, k)
-    columns = (groups[:, None, :] + n_groups * np.arange(_GROUP)[:, None]).reshape(len(values), -1)
-    starts = np.arange(len(values))[:, None] * values.shape[1]
-    first = np.argpartition(values.ravel().take(columns + starts), k - 1, axis=1)[:, :k]
-    return np.take_along_axis(columns, first, axis=1)
 
 
 def _nearest_candidates(

@@ -34,7 +34,7 @@ from unseen.detectors.fused.reasons import Reasons, in_order, reasons_of
 from unseen.detectors.fused.reference_scores import left_out_reference_scores
 from unseen.detectors.fused.rounds import Options, TrainingRows
 from unseen.detectors.fused.scatter import domain_factors, usual_scatter
-from unseen.detectors.fused.training import EXACT_ROWS, FittedMode, LargeBank, fit_mode
+from unseen.detectors.fused.training import EXACT_ROWS, FittedMode, LargeBank, fit_mode, in_unit_of
 from unseen.references import ReferenceStore, apply_view, build_store, extend_store, reference_rows
 from unseen.scoring.calibration import Calibration
 from unseen.scoring.holding_back import group_codes
@@ -188,7 +188,7 @@ class UnseenDetector(BaseDetector):
             self.scatter_ = usual_scatter(self.store_, self.blocks_)
             residuals = self._residuals(self.store_, V, labels.domains)[~marked]
             rows = _training_rows(residuals, labels.take(~marked), V[~marked])
-            fitted.append(fit_mode(INNER_VIEW, rows, options, residual=True))
+            fitted.append(in_unit_of(fitted[0], fit_mode(INNER_VIEW, rows, options, residual=True)))
         self.modes_ = tuple(item.mode for item in fitted)
         self.left_out_ = tuple(item.left_out for item in fitted)
         self.choices_ = {

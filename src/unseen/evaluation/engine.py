@@ -197,7 +197,7 @@ def _outcomes(
         return
     calls = (
         delayed(run_job_on_one_thread)(
-            job, prepared[job.trials[0].split.normals_key], labels, settings, parts
+            job, prepared[job.trials[0].split.normals_key], labels, settings, parts, os.getpid()
         )
         for job in jobs
     )

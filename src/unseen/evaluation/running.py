@@ -21,6 +21,7 @@ from unseen.evaluation.parts import write_part
 from unseen.evaluation.prepared import Prepared
 from unseen.evaluation.settings import Settings
 from unseen.evaluation.trials import Job, Trial
+from unseen.evaluation.workers import end_with_parent
 from unseen.pipeline.view_selection import choose_view
 from unseen.protocols import Split
 from unseen.types import NORMAL_KIND, Labels
@@ -297,9 +298,10 @@ def _finish_trial(
 
 
 def run_job_on_one_thread(
-    job: Job, data: Prepared, labels: Labels, settings: Settings, parts: Path
+    job: Job, data: Prepared, labels: Labels, settings: Settings, parts: Path, run: int
 ) -> list[Outcome]:
-    """Run a job in a worker process, which has one core to itself; see :func:`run_job`."""
+    """Run a job in a worker process of the run; it has one core to itself; see :func:`run_job`."""
+    end_with_parent(run)
     torch.set_num_threads(1)
     return run_job(job, data, labels, settings, parts)
 

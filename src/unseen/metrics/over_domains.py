@@ -11,6 +11,9 @@ the domains, all 1 for the estimate itself, and summed over fits r that judged d
 .. math:: A(w) = \frac{\sum_r M_r A_r}{\sum_r M_r}, \quad
     A_r = \frac{w^T W w}{w^T m \; w^T n}, \quad M_r = w^T m.
 
+With :math:`W_{de} / (m_d n_e)` in place of W, and 1 in place of :math:`m_d` and :math:`n_e`, every domain has
+the same say (:func:`equal_voices`): what a new domain may expect, whatever the number of its rows.
+
 Two ways to an interval: the variance of A in closed form, and resampled domains, where a figure is made of
 several kinds.
 """
@@ -91,6 +94,29 @@ def judge_domains(
         np.bincount(of_anomalies, minlength=n).astype(np.float64),
         np.bincount(of_normals, minlength=n).astype(np.float64),
         np.bincount(of_anomalies, flagged.astype(np.float64), minlength=n).astype(np.float64),
+    )
+
+
+def equal_voices(part: JudgedDomains) -> JudgedDomains:
+    """Let every domain have the same say, however many rows it has.
+
+    Parameters
+    ----------
+    part : JudgedDomains
+        With numbers of rows.
+
+    Returns
+    -------
+    JudgedDomains
+        With one anomaly and one normal for each domain that has any: ``wins`` are areas, ``flagged`` shares.
+    """
+    m, n = np.maximum(part.anomalies, 1.0), np.maximum(part.normals, 1.0)
+    return JudgedDomains(
+        part.domains,
+        part.wins / m[:, None] / n,
+        (part.anomalies > 0).astype(np.float64),
+        (part.normals > 0).astype(np.float64),
+        part.flagged / m,
     )
 
 

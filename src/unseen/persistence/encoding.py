@@ -29,7 +29,7 @@ from unseen.detectors.fused.evidence import LabelledRows
 from unseen.detectors.fused.forest import Forest
 from unseen.detectors.fused.left_out import LeftOutScores
 from unseen.detectors.fused.mode import Mode
-from unseen.detectors.fused.moments import Moments
+from unseen.detectors.fused.moments import Moments, WideMoments
 from unseen.detectors.fused.novelty import DomainNormals, NormalModel
 from unseen.detectors.fused.scales import CueScales
 from unseen.detectors.labelled_trees import LabelledTrees
@@ -53,6 +53,7 @@ RECORDS: dict[str, type[Any]] = {
     "Moments": Moments,
     "NormalModel": NormalModel,
     "ReferenceStore": ReferenceStore,
+    "WideMoments": WideMoments,
 }
 """Every dataclass that a saved model may hold."""
 

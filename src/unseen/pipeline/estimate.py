@@ -8,14 +8,16 @@ kinds, because kinds differ far more than samples of one kind do.
 Where domains (patients, machines, networks) are named, deployment is on new ones, and normals of a domain
 that the model knows say too much good of it. So whole domains are left out, a third of them at a time, and
 fresh normals and the kind's rows are of those; with references, the first normals of each are its references.
-Intervals are then over domains (:mod:`unseen.metrics.over_domains`), and each kind says on how many it rests:
-what is known of a kind that one patient has, other patients need not bear out.
+Every domain has the same say there, as it has in the threshold, however many rows it has. Intervals are then
+over domains (:mod:`unseen.metrics.over_domains`), and each kind says on how many it rests: what is known of a
+kind that one or two patients have, other patients need not bear out. Such kinds are shown, but enter neither
+the median nor the range where two others do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,11 +30,12 @@ from unseen.metrics.intervals import clopper_pearson_interval, delong_interval
 from unseen.metrics.over_domains import (
     JudgedDomains,
     auroc_over_domains,
+    equal_voices,
     judge_domains,
     medians_over_domains,
     recall_over_domains,
 )
-from unseen.pipeline.table_model import LEAST_DOMAINS, TableModel
+from unseen.pipeline.table_model import LEAST_DOMAINS, ScoredBatch, TableModel
 from unseen.references import reference_rows
 from unseen.scoring.calibration import hold_back
 from unseen.types import UNNAMED_DOMAIN, BoolArray, Labels, StrArray
@@ -56,11 +59,12 @@ class KindEstimate:
     n_rows : int
         Rows of it that were scored.
     auroc : float
-        Against normals that were not fitted or calibrated on.
+        Against normals that were not fitted or calibrated on; where domains were left out, each of them has
+        the same say, among the kind's rows and among the normals.
     auroc_interval : pair of float
         95 % interval from the sample sizes (DeLong), or over the domains left out (Obuchowski).
     recall : float
-        Share of its rows that are flagged at the model's false-alarm rate.
+        Share of its rows that are flagged at the model's false-alarm rate (mean over domains likewise).
     recall_interval : pair of float
         95 % interval from the sample size (Clopper-Pearson), one row a domain if domains were left out.
     n_domains : int or None
@@ -88,6 +92,12 @@ class UnlabelledEstimate:
         Lowest and highest over the kinds.
     auroc_interval, recall_interval : pair of float or None
         95 % intervals of the medians, whole domains resampled; None if none were left out.
+    left_aside : tuple of str
+        Kinds that rest on too few domains to enter the medians and ranges.
+    n_references : int
+        So many normals of each new domain are its references; 0: none.
+    with_references : UnlabelledEstimate or None
+        The same where each new domain has references, if that was asked for too.
     false_alarm_rate : float
         The rate at which ``recall`` was taken.
     observed_false_alarm_rate : float
@@ -108,11 +118,16 @@ class UnlabelledEstimate:
     kinds: tuple[KindEstimate, ...]
     auroc_interval: tuple[float, float] | None = None
     recall_interval: tuple[float, float] | None = None
+    left_aside: tuple[str, ...] = ()
+    n_references: int = 0
+    with_references: UnlabelledEstimate | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the estimate as values that JSON can hold."""
         values = asdict(self)
         values["kinds"] = [dict(kind) for kind in values["kinds"]]
+        if self.with_references is not None:
+            values["with_references"] = self.with_references.to_json()
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
@@ -121,6 +136,7 @@ def estimate_unlabelled_kinds(
     detector: BaseDetector,
     *,
     n_references: int = 0,
+    optional_references: int = 0,
     max_normals: int = 5_000,
     max_kind_rows: int = 500,
     max_kinds: int = 6,
@@ -136,6 +152,9 @@ def estimate_unlabelled_kinds(
     n_references : int
         How many normals of each new domain the model will get as references; 0: none. Without named domains
         it changes nothing.
+    optional_references : int
+        How many it may get: the estimate says in ``with_references`` what they would bring. 0: not asked.
+        It is not said where no domains are named, or more than half of the normals would be references.
     max_normals : int
         Normals that take part, so that the estimate costs little beside the fit.
     max_kind_rows : int
@@ -148,36 +167,68 @@ def estimate_unlabelled_kinds(
     UnlabelledEstimate or None
         None if fewer than two kinds have at least two rows, or there are fewer than 20 normals.
     """
+    sample = _sample(table.labels, max_normals, max_kind_rows, detector.seed)
+    judged = _leave_kinds_out(table.take(sample), detector, n_references, optional_references, max_kinds)
+    if judged is None:
+        return None
+    rounds, ways = judged
+    plain, *adapted = [_summed_up(way, rounds, detector) for way in ways]
+    return replace(plain, with_references=adapted[0]) if adapted else plain
+
+
+def _leave_kinds_out(
+    table: Table, detector: BaseDetector, n_references: int, optional_references: int, max_kinds: int
+) -> tuple[list[_Round], list[_Way]] | None:
+    """Judge each kind and the fresh normals of each round; None where there are too few."""
     labels = table.labels
-    sample = _sample(labels, max_normals, max_kind_rows, detector.seed)
-    table, labels = table.take(sample), labels.take(sample)
     kinds = _frequent_kinds(labels, max_kinds)
     if len(kinds) < 2 or labels.normal.sum() < 20:
         return None
-    rounds = _rounds(labels, n_references, detector.seed)
-    found: dict[str, list[_Judged]] = {kind: [] for kind in kinds}
-    alarms: list[float] = []
+    optional = reference_rows(labels.domains, labels.normal, optional_references)
+    if 2 * optional.sum() > labels.normal.sum():
+        optional_references = 0
+    rounds = _rounds(labels, max(n_references, optional_references), detector.seed)
+    ways = [_Way.of(kinds, n_references)]
+    if optional_references and rounds[0].by_domain:
+        ways.append(_Way.of(kinds, optional_references))
     for left_out in rounds:
-        alarms += _judge(table, left_out, detector, found)
-    found = {kind: parts for kind, parts in found.items() if parts}
+        _judge(table, left_out, detector, ways)
+    return rounds, ways
+
+
+def _summed_up(way: _Way, rounds: list[_Round], detector: BaseDetector) -> UnlabelledEstimate:
+    """Put together what the rounds say."""
+    found = {kind: parts for kind, parts in way.found.items() if parts}
     by_domain = rounds[0].by_domain
     over_domains = {kind: _by_domain(parts) for kind, parts in found.items()} if by_domain else {}
     measured = [_measure(kind, parts, over_domains.get(kind)) for kind, parts in found.items()]
+    counted = _counted(measured)
+    names = [item.kind for item in counted]
     resampled = (
-        medians_over_domains(list(over_domains.values()), seed=detector.seed) if by_domain else (None, None)
+        medians_over_domains([over_domains[kind] for kind in names], seed=detector.seed)
+        if by_domain
+        else (None, None)
     )
     return UnlabelledEstimate(
-        auroc=float(np.median([item.auroc for item in measured])),
-        auroc_range=_range([item.auroc for item in measured]),
-        recall=float(np.median([item.recall for item in measured])),
-        recall_range=_range([item.recall for item in measured]),
+        auroc=float(np.median([item.auroc for item in counted])),
+        auroc_range=_range([item.auroc for item in counted]),
+        recall=float(np.median([item.recall for item in counted])),
+        recall_range=_range([item.recall for item in counted]),
         false_alarm_rate=float(detector.false_alarm_rate),
-        observed_false_alarm_rate=float(np.mean(alarms)),
+        observed_false_alarm_rate=float(np.mean(way.alarms)),
         n_normals=int(sum(left_out.fresh.sum() for left_out in rounds)),
         kinds=tuple(measured),
         auroc_interval=resampled[0],
         recall_interval=resampled[1],
+        left_aside=tuple(item.kind for item in measured if item.kind not in names),
+        n_references=way.n_references if by_domain else 0,
     )
+
+
+def _counted(kinds: list[KindEstimate]) -> list[KindEstimate]:
+    """Kinds that say something of other domains, if there are two; else all."""
+    enough = [item for item in kinds if item.n_domains is None or item.n_domains >= _FEW_DOMAINS]
+    return enough if len(enough) >= 2 else kinds
 
 
 def estimate_sentence(estimate: Mapping[str, Any]) -> str:
@@ -192,11 +243,35 @@ def estimate_sentence(estimate: Mapping[str, Any]) -> str:
     -------
     str
     """
+    return f"expect to catch kinds you have not labelled at {_figures(estimate)}"
+
+
+def references_sentence(estimate: Mapping[str, Any]) -> str | None:
+    """Say what references of each new domain would bring.
+
+    Parameters
+    ----------
+    estimate : mapping
+        What :meth:`UnlabelledEstimate.to_json` gave.
+
+    Returns
+    -------
+    str or None
+        None if it was not asked.
+    """
+    adapted = estimate.get("with_references")
+    if adapted is None:
+        return None
+    return f"with {adapted['n_references']} references of each new domain: {_figures(adapted)}"
+
+
+def _figures(estimate: Mapping[str, Any]) -> str:
     low, high = estimate["auroc_range"]
     least, most = estimate["recall_range"]
+    n_kinds = len(estimate["kinds"]) - len(estimate.get("left_aside", ()))
     return (
-        f"expect to catch kinds you have not labelled at about AUROC {_short(estimate['auroc'])} "
-        f"({_short(low)}-{_short(high)} over {len(estimate['kinds'])} kinds left out in turn), flagging "
+        f"about AUROC {_short(estimate['auroc'])} "
+        f"({_short(low)}-{_short(high)} over {n_kinds} kinds left out in turn), flagging "
         f"{estimate['recall']:.0%} of their rows ({least:.0%}-{most:.0%}) at a false-alarm rate of "
         f"{estimate['false_alarm_rate']:.3g}{_about_domains(estimate)}"
     )
@@ -209,6 +284,7 @@ def _about_domains(estimate: Mapping[str, Any]) -> str:
         return ""
     narrow = [
         f"{item['kind']} rests on {item['n_domains']} {'domain' if item['n_domains'] == 1 else 'domains'}"
+        + (" and is not counted" if item["kind"] in estimate.get("left_aside", ()) else "")
         for item in estimate["kinds"]
         if item["n_domains"] < _FEW_DOMAINS
     ]
@@ -267,27 +343,47 @@ class _Judged:
     anomaly_domains: StrArray
 
 
-def _judge(
-    table: Table, left_out: _Round, detector: BaseDetector, found: dict[str, list[_Judged]]
-) -> list[float]:
-    """Fit without the round's rows and each kind in turn; add what that says; return false-alarm rates."""
-    labels, alarms = table.labels, []
-    model: TableModel | None = None
-    for kind, parts in found.items():
+@dataclass(frozen=True)
+class _Way:
+    """How new domains are met, with so many references each, and what is found so."""
+
+    n_references: int
+    found: dict[str, list[_Judged]]
+    alarms: list[float]
+
+    @classmethod
+    def of(cls, kinds: list[str], n_references: int) -> _Way:
+        return cls(n_references, {kind: [] for kind in kinds}, [])
+
+
+def _judge(table: Table, left_out: _Round, detector: BaseDetector, ways: list[_Way]) -> None:
+    """Fit without the round's rows and each kind in turn; add to each way what the fit says."""
+    labels = table.labels
+    models: list[TableModel] = []
+    normals: list[ScoredBatch] = []
+    for kind in ways[0].found:
         judged = (labels.kinds == kind) & (left_out.held if left_out.by_domain else True)
         if not judged.any():
             continue
-        if model is None or detector.uses_labels:
-            training = _training_rows(labels, left_out, kind, detector)
-            model = TableModel.fit(table.take(training), clone(detector))
-            if left_out.references.any():
-                model = model.adapt(table.take(left_out.references))
-            normals = model.score_table(table.take(left_out.fresh))
-            alarms.append(float(normals.flagged.mean()))
-        batch = model.score_table(table.take(judged))
+        if not models or detector.uses_labels:
+            models = _models(table, left_out, kind, detector, ways)
+            normals = [model.score_table(table.take(left_out.fresh)) for model in models]
+            for way, fresh in zip(ways, normals, strict=True):
+                way.alarms.append(float(fresh.flagged.mean()))
         domains = labels.domains[left_out.fresh], labels.domains[judged]
-        parts.append(_Judged(left_out, normals.score, batch.score, batch.flagged, *domains))
-    return alarms
+        for way, model, fresh in zip(ways, models, normals, strict=True):
+            batch = model.score_table(table.take(judged))
+            way.found[kind].append(_Judged(left_out, fresh.score, batch.score, batch.flagged, *domains))
+
+
+def _models(
+    table: Table, left_out: _Round, kind: str, detector: BaseDetector, ways: list[_Way]
+) -> list[TableModel]:
+    """Fit once; adapt the fit where a way has references."""
+    training = _training_rows(table.labels, left_out, kind, detector)
+    model = TableModel.fit(table.take(training), clone(detector))
+    references = table.take(left_out.references)
+    return [model.adapt(references) if way.n_references and len(references) else model for way in ways]
 
 
 def _rounds(labels: Labels, n_references: int, seed: int) -> list[_Round]:
@@ -298,7 +394,11 @@ def _rounds(labels: Labels, n_references: int, seed: int) -> list[_Round]:
         fresh: BoolArray = hold_back(labels, _TEST_SHARE, seed) & labels.normal
         return [_Round(fresh, fresh, none, named[:0])]
     rounds = []
-    for part in np.array_split(np.random.default_rng(seed).permutation(named), N_ROUNDS):
+    alone = np.setdiff1d(
+        labels.domains[labels.anomaly], named
+    )  # no normal is of these; one round judges each
+    parts = np.array_split(np.random.default_rng(seed).permutation(named), N_ROUNDS)
+    for part in map(np.concatenate, zip(parts, np.array_split(alone, N_ROUNDS), strict=True)):
         held: BoolArray = np.isin(labels.domains, part)
         references = reference_rows(labels.domains, held & labels.normal, n_references)
         rounds.append(_Round(held, held & labels.normal & ~references, references, np.sort(part)))
@@ -313,19 +413,20 @@ def _training_rows(labels: Labels, left_out: _Round, kind: str, detector: BaseDe
 
 
 def _by_domain(parts: list[_Judged]) -> list[JudgedDomains]:
-    return [
-        judge_domains(
-            (part.normals, part.normal_domains),
-            (part.anomalies, part.anomaly_domains),
-            part.flagged,
-            domains=part.left_out.domains,
-        )
-        for part in parts
-    ]
+    return [equal_voices(_rows_by_domain(part)) for part in parts]
+
+
+def _rows_by_domain(part: _Judged) -> JudgedDomains:
+    return judge_domains(
+        (part.normals, part.normal_domains),
+        (part.anomalies, part.anomaly_domains),
+        part.flagged,
+        domains=part.left_out.domains,
+    )
 
 
 def _measure(kind: str, parts: list[_Judged], over_domains: list[JudgedDomains] | None) -> KindEstimate:
-    """Average over the rounds, each weighed by its rows of the kind; without domains there is one."""
+    """Average over the rounds, each weighed by its domains with the kind; without domains there is one."""
     n_domains = None
     if over_domains is not None:
         area, caught = auroc_over_domains(over_domains), recall_over_domains(over_domains)

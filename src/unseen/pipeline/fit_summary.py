@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
+import polars as pl
 
 from unseen.data import Table, TablePreprocessor
 from unseen.detectors import DETECTORS
@@ -19,6 +20,9 @@ _LABELS_SAY = {
     "bold": "labels raise scores wherever rows are like labelled anomalies rather than normals (bold)",
     "domains": "labels raise scores near labelled anomalies, as far as no kind left out in new domains loses",
 }
+
+_ROWS_TO_BE_SURE = 20
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,7 @@ def summarise(
     notes = [*table.notes, *preprocessor.notes_]
     if table.y is None:
         notes.append("no kind or label column was named: all rows are taken as normal")
+    notes += [*_on_row_numbers(table), *_on_unused_columns(table, preprocessor)]
     notes += [*_on_trimming(detector), *_on_labels(detector, labels)]
     if calibration.smallest_p > detector.false_alarm_rate:
         notes.append(
@@ -159,11 +164,52 @@ def summarise(
     )
 
 
+def _on_row_numbers(table: Table) -> list[str]:
+    """Say which columns rise or fall from each row to the next: a feature hardly does."""
+    if len(table) < _ROWS_TO_BE_SURE:
+        return []
+    found = []
+    for name, sort in zip(table.schema.names, table.schema.types, strict=True):
+        if sort == "numeric":
+            steps = np.diff(table.features[name].to_numpy())
+            if (steps > 0).all() or (steps < 0).all():
+                found.append(repr(name))
+    if not found:
+        return []
+    return [
+        f"{', '.join(found)}: every row has more (or less) than the row before, as row numbers and times do; "
+        "new rows will lie beyond all of these, so leave such a column out (--ignore)"
+    ]
+
+
+def _on_unused_columns(table: Table, preprocessor: TablePreprocessor) -> list[str]:
+    """Say in which columns that are constant over the normals labelled anomalies have other values."""
+    labels, used = table.labels, set(preprocessor.column_of_feature_.tolist())
+    differing: dict[str, int] = {}
+    for place, (name, sort) in enumerate(zip(table.schema.names, table.schema.types, strict=True)):
+        if sort == "categorical" or place in used:
+            continue
+        values = table.features[name].cast(pl.Float64).to_numpy()
+        other = np.isfinite(values) & ~np.isin(values, np.unique(values[labels.normal]))
+        differing[name] = int((other & labels.anomaly).sum())
+    most = sorted((name for name, n in differing.items() if n), key=lambda name: -differing[name])[:_SHOWN]
+    if not most:
+        return []
+    told = ", ".join(f"{name!r} ({differing[name]:,} rows)" for name in most)
+    return [
+        f"labelled anomalies have values that no normal has in columns that are constant over these: {told}; "
+        f"--categorical {','.join(most)} makes such values count"
+    ]
+
+
 def _on_trimming(detector: BaseDetector) -> list[str]:
     n_trimmed = getattr(detector, "n_trimmed_", 0)
     if not n_trimmed:
         return []
-    return [f"trim: the {n_trimmed:,} most unusual normals were left out of the fit"]
+    return [
+        f"trim: the {n_trimmed:,} most unusual normals were left out of the fit; those held back for the "
+        "threshold are not trimmed, and anomalies among them raise it"
+    ]
 
 
 def _on_labels(detector: BaseDetector, labels: Labels) -> list[str]:

@@ -27,6 +27,7 @@ from unseen.pipeline.staging import scratch, staged
 from unseen.pipeline.table_model import TableModel
 from unseen.pipeline.threads import WriteBehind, read_ahead
 from unseen.scoring.thresholds import false_alarm_threshold
+from unseen.types import UNNAMED_DOMAIN
 
 BATCH_ROWS = 65_536
 
@@ -237,11 +238,8 @@ def _scored(
         tally.n_rows += len(scored)
         tally.n_flagged += int(np.count_nonzero(scored.flagged))
         tally.other_categories.update(model.preprocessor.other_counts(batch.features))
-        if batch.domains is not None:
-            known = model.detector.references_.knows(batch.domains)
-            tally.n_without_references += int(np.count_nonzero(~known))
-        else:
-            tally.n_without_references += len(scored)
+        names = np.full(len(scored), UNNAMED_DOMAIN) if batch.domains is None else batch.domains
+        tally.n_without_references += int(np.count_nonzero(~model.detector.references_.knows(names)))
         tally.p_counts += np.histogram(scored.p_value, bins=_P_BINS, range=(0.0, 1.0))[0]
         if counts is not None:
             counts.add(scored.p_value)

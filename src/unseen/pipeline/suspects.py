@@ -253,8 +253,8 @@ def suspects_sentence(suspects: dict[str, Any]) -> str:
             f"no heap of anomalies among {checked:,} rows taken for normal; look at these first: rows {first}"
         )
     return (
-        f"about {n:,} of {checked:,} rows taken for normal look anomalous ({suspects['share']:.1%}); "
-        f"look at these first: rows {first}"
+        f"about {n:,} of {checked:,} rows taken for normal look anomalous ({suspects['share']:.1%}), or "
+        f"are of a rarer sort of normal; look at these first: rows {first}"
     )
 
 

@@ -27,6 +27,7 @@ from unseen.errors import LabelError, ParameterError, SchemaError
 from unseen.pipeline.fit_summary import FitSummary, summarise
 from unseen.references import reference_rows
 from unseen.scoring.calibration import Calibration, hold_back
+from unseen.scoring.holding_back import group_codes
 from unseen.types import UNNAMED_DOMAIN, BoolArray, FloatArray, Labels, StrArray
 
 DEFAULT_DETECTOR = "unseen"
@@ -124,7 +125,8 @@ class TableModel:
         Raises
         ------
         InputError
-            If there are fewer than two normals, or the table or a parameter cannot be used.
+            If there are fewer than two normals, or they are all in groups that have to stay, or the table or
+            a parameter cannot be used.
         """
         started = time.perf_counter()
         if not detector.calibration_fraction > 0:
@@ -138,7 +140,7 @@ class TableModel:
                 f"fit needs at least 2 normal rows (one to learn from, one to calibrate on), got "
                 f"{int(labels.normal.sum())} of {len(table)}; check the kind column and the normal value."
             )
-        held = hold_back(by_whole_domains(labels), detector.calibration_fraction, detector.seed)
+        held = _held_back(labels, detector)
         kept = np.flatnonzero(~held)
         prepared = TablePreprocessor() if preprocessor is None else clone(preprocessor)
         prepared.fit(table.features[kept], labels.y[kept])
@@ -321,6 +323,22 @@ class TableModel:
             detector,
             FitSummary.from_json(values["summary"]),
         )
+
+
+def _held_back(labels: Labels, detector: BaseDetector) -> BoolArray:
+    """Return which rows calibrate: whole domains where they can be spared, groups where they are given."""
+    share, seed = detector.calibration_fraction, detector.seed
+    held = hold_back(by_whole_domains(labels), share, seed)
+    if labels.groups is None and not (held & labels.normal).any():
+        held = hold_back(labels, share, seed)
+    if not (held & labels.normal).any():
+        n_groups = len(np.unique(group_codes(labels.groups, len(labels))[labels.normal]))
+        raise LabelError(
+            f"fit holds whole groups of normals back for p-values, but none of the {n_groups} can be spared: "
+            "the largest one with normals, and with each known kind, has to stay; name a column of smaller "
+            "groups."
+        )
+    return held
 
 
 def by_whole_domains(labels: Labels) -> Labels:

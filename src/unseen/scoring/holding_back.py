@@ -41,8 +41,9 @@ def hold_back(labels: Labels, fraction: float, seed: int) -> BoolArray:
     """Choose the rows that calibration gets and the fit must not see.
 
     Whole groups are held back where groups are given. About ``fraction`` of the normals go, at least one
-    where there are two that can be parted, and at most ``fraction`` of each known kind (rounded down). Of the
-    normals and of each kind at least one row (with groups: its largest group) stays in the fit. Unlabelled
+    where there are two that can be parted, and at most ``fraction`` of each known kind (rounded down). Groups
+    of a kind do not go if more normals went with them than that. Of the normals and of each kind at least one
+    row (with groups: its largest group) stays in the fit. Unlabelled
     rows go only where their group goes. If no normal can be held back, nothing is.
 
     Parameters
@@ -80,9 +81,16 @@ def hold_back(labels: Labels, fraction: float, seed: int) -> BoolArray:
         if position == 0:
             target = max(target, 1)
         room = target - int(count[goes].sum())
-        drawn = _draw_groups(count, ~stays & ~goes, room, rng, at_least_one=position == 0)
-        if position == 0 and len(drawn) == 0:
-            return np.zeros(n_rows, dtype=np.bool_)
+        free = ~stays & ~goes
+        if position == 0:
+            drawn = _draw_groups(count, free, room, rng, at_least_one=True)
+            most_normals = target
+            if len(drawn) == 0:
+                return np.zeros(n_rows, dtype=np.bool_)
+        else:
+            drawn = _draw_groups(count, free, room, rng, at_least_one=False)
+            spare = most_normals - int(counts[0][goes].sum())
+            drawn = drawn[np.cumsum(counts[0][drawn]) <= max(spare, 0)]
         goes[drawn] = True
     return np.asarray(goes[codes], dtype=np.bool_)
 

@@ -155,6 +155,75 @@ def test_adapt_and_references_agree(run: Run, model: Path, new_file: Path, tmp_p
     assert not pl.read_parquet(plain)["score"].equals(pl.read_parquet(one)["score"])
 
 
+def test_columns_that_only_anomalies_move_are_named_and_can_be_used(run: Run, tmp_path: Path) -> None:
+    """A counter that is 0 in all normals is no scale; the note says how its values count all the same."""
+    odd = pl.col("kind") == "odd"
+    for name, seed in (("rows.csv", 0), ("new.csv", 1)):
+        make_rows(seed).with_columns(
+            b=pl.when(odd).then(pl.col("b") - 6).otherwise("b"),  # as normals are
+            wrong=pl.when(odd).then(pl.int_range(pl.len()) % 3 + 1).otherwise(0),
+            same=pl.lit(7),
+        ).write_csv(tmp_path / name)
+    fit = ("fit", tmp_path / "rows.csv", *ROLES, "--no-estimate")
+    plain = run(*fit, "--out", tmp_path / "m1")
+    assert plain.exit_code == 0, plain.output
+    assert "not used: 'wrong', 'same'" in plain.stdout
+    note = "in columns that are constant over these: 'wrong' (30 rows); --categorical wrong makes such"
+    assert note in " ".join(plain.stdout.split())
+    used = run(*fit, "--out", tmp_path / "m2", "--categorical", "wrong")
+    assert "constant over these" not in used.stdout
+    caught = []
+    for model in ("m1", "m2"):
+        out = tmp_path / f"{model}.parquet"
+        scored = run("score", tmp_path / model, tmp_path / "new.csv", "--out", out, "--keep", "kind")
+        assert scored.exit_code == 0, scored.output
+        caught.append(pl.read_parquet(out).filter(odd)["flagged"].mean())
+    assert caught[0] < 0.2
+    assert caught[1] == 1.0
+
+
+def test_references_need_no_column_that_says_they_are_normal(
+    run: Run, model: Path, new_file: Path, tmp_path: Path
+) -> None:
+    """A few rows known to be normal come as they are; the same rows with their kinds give the same model."""
+    normals = make_rows(2).filter(pl.col("kind") == "benign")[:40]
+    told, plain = tmp_path / "told.csv", tmp_path / "plain.csv"
+    normals.write_csv(told)
+    normals.drop("kind", "place").write_csv(plain)
+    scores = []
+    for references in (told, plain):
+        adapted = run("adapt", model, references, "--out", tmp_path / references.stem)
+        assert adapted.exit_code == 0, adapted.output
+        out = tmp_path / f"{references.stem}.parquet"
+        result = run("score", tmp_path / references.stem, new_file, "--out", out)
+        assert result.exit_code == 0, result.output
+        assert "domains without references" not in result.stdout  # rows without a domain have these
+        scores.append(pl.read_parquet(out)["score"])
+    assert scores[0].equals(scores[1])
+    once = tmp_path / "once.parquet"
+    assert run("score", model, new_file, "--references", plain, "--out", once).exit_code == 0
+    assert pl.read_parquet(once)["score"].equals(scores[0])
+
+
+def test_a_domain_column_that_is_named_must_be_there(
+    run: Run, model: Path, new_file: Path, tmp_path: Path
+) -> None:
+    references = tmp_path / "references.parquet"
+    make_rows(2).filter(pl.col("kind") == "benign")[:40].drop("place").write_parquet(references)
+    scored = run("score", model, new_file, "--out", tmp_path / "s.csv", "--domain-column", "plaec")
+    assert scored.exit_code == 2
+    assert "domain column 'plaec' missing; did you mean 'place'?" in scored.stderr
+    for command in (
+        ("adapt", model, references, "--out", tmp_path / "m"),
+        ("score", model, new_file, "--out", tmp_path / "s.csv", "--references", references),
+    ):
+        result = run(*command, "--domain-column", "place")
+        assert result.exit_code == 2
+        assert "references.parquet: domain column 'place' missing; it has" in result.stderr
+    assert not (tmp_path / "s.csv").exists()
+    assert not (tmp_path / "m").exists()
+
+
 def test_references_that_change_nothing_are_said_to(run: Run, rows_file: Path, tmp_path: Path) -> None:
     benign = tmp_path / "benign.csv"
     make_rows(2).filter(pl.col("kind") == "benign")[:20].write_csv(benign)

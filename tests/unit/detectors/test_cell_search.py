@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from unseen.detectors.cell_search import build_index, near_rows
+from unseen.detectors.cell_search import CellIndex, build_index, near_rows
 from unseen.detectors.cells import cell_of, find_centres
 from unseen.detectors.exact_search import nearest_rows
 
@@ -52,6 +52,19 @@ def test_few_cells_find_nearly_all_neighbours_and_no_distance_is_too_short():
     assert (distances >= expected * (1 - 1e-5)).all()
     recall = np.mean([len(set(a) & set(b)) / 5 for a, b in zip(positions, where, strict=True)])
     assert recall > 0.95
+
+
+def test_large_cells_far_apart_add_nothing():
+    """Cells of a thousand rows, not all of whole groups of 16; a row has all its neighbours in its own."""
+    random = np.random.default_rng(5)
+    centres = np.repeat(np.eye(3, 6) * 1000, [1000, 1001, 1007], axis=0)
+    bank = (centres + random.normal(size=centres.shape)).astype(np.float32)
+    X = bank[::50] + np.float32(0.1)
+    index = CellIndex(np.eye(3, 6) * 1000, np.arange(3008), np.array([0, 1000, 2001, 3008]), 3)
+    distances, positions = near_rows(X, bank, index, 5)
+    expected, where = exact(X, bank, 5)
+    np.testing.assert_allclose(distances, expected, rtol=1e-5)
+    np.testing.assert_array_equal(positions, where)
 
 
 def test_rows_one_by_one_are_rows_at_once():

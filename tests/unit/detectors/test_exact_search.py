@@ -133,7 +133,7 @@ def test_rows_that_are_equally_far_come_in_the_order_of_the_bank():
 @pytest.mark.parametrize("width", [5, 80, 16 * 40, 16 * 16 * 40])
 def test_the_smallest_values_of_each_row(width):
     values = np.random.default_rng(6).permuted(np.tile(np.arange(width, dtype=np.float32), (20, 1)), axis=1)
-    columns = exact_search._smallest(values, 4)
+    columns = exact_search.smallest_columns(values, 4)
     np.testing.assert_array_equal(np.sort(np.take_along_axis(values, columns, axis=1)), [[0, 1, 2, 3]] * 20)
 
 

@@ -1,9 +1,13 @@
 """Trees of the fused score: scores, credits, and the weight that kinds left out allow."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from unseen.detectors import labelled_trees
 from unseen.detectors.labelled_trees import (
     FreshNormals,
     TreeMaterial,
@@ -102,3 +106,29 @@ def test_arrays_that_do_not_fit_together_are_refused(material):
     trees.check(4)
     with pytest.raises(ValueError, match="features that do not exist"):
         trees.check(1)
+
+
+class CountingThreads(HistGradientBoostingClassifier):
+    """Boosted trees that note how many threads they may grow on."""
+
+    seen: ClassVar[list[int]] = []
+
+    def fit(self, *arguments, **named):
+        self.seen.append(openmp_threads())
+        return super().fit(*arguments, **named)
+
+
+def openmp_threads():
+    return max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "openmp")
+
+
+@pytest.mark.parametrize(("few_cells", "expected"), [(390 * 4, 1), (390 * 4 - 1, 2)])
+def test_only_large_trees_grow_on_several_threads(material, monkeypatch, few_cells, expected):
+    monkeypatch.setattr(CountingThreads, "seen", [])
+    monkeypatch.setattr(labelled_trees, "HistGradientBoostingClassifier", CountingThreads)
+    monkeypatch.setattr(labelled_trees, "_FEW_CELLS", few_cells)
+    with threadpool_limits(2, user_api="openmp"):
+        several = grow_trees(material, options())
+        assert openmp_threads() == 2  # the limit is lifted again
+    assert CountingThreads.seen == [expected]
+    np.testing.assert_array_equal(several.values, grow_trees(material, options()).values)

@@ -167,6 +167,20 @@ def test_reasons_name_the_kind_the_normal_and_the_feature():
     np.testing.assert_allclose(distance, found.normal_distance, rtol=1e-5)
 
 
+def test_rows_amid_the_normals_are_not_said_to_be_like_a_known_kind():
+    """Labels raise every row by a little; where there is no novelty, that little is no reason."""
+    random = np.random.default_rng(9)
+    X = np.concatenate([blob(random, 600, 0.0), blob(random, 30, 5.0), blob(random, 30, -5.0)])
+    detector = UnseenDetector(**QUICK).fit(X, np.repeat(["normal", "up", "down"], [600, 30, 30]))
+    found = detector.reasons(blob(random, 300, 0.0, 0.5))
+    plain = (found.score < 0.5) & (found.raised < 0.25)
+    assert plain.mean() > 0.9
+    assert (found.raised[plain] > 0).all()
+    assert set(found.reason[plain].tolist()) == {"novel"}
+    assert set(found.like_kind[plain].tolist()) == {""}
+    assert set(detector.reasons(blob(random, 50, 5.0)).like_kind.tolist()) == {"up"}
+
+
 def test_a_large_bank_is_searched_in_cells_and_kept_whole(monkeypatch, tmp_path):
     random = np.random.default_rng(8)
     X = np.concatenate([blob(random, 2000, 0.0), blob(random, 20, 4.0)])

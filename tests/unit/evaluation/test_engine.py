@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -213,6 +215,66 @@ evaluate(small_table(), out={str(tmp_path)!r}, jobs=1, progress=Killer(),
     assert len(diary.done) == 12 - diary.kept
     assert (tmp_path / "results.json").exists()
     assert not list(tmp_path.glob(".work-*"))
+
+
+def processes_that_name(text: str) -> list[int]:
+    """Numbers of the running processes that have a text in their command line or environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                told = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            except OSError:  # it ended meanwhile, or is somebody else's
+                continue
+            if text.encode() in told:
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_workers_end_when_their_run_is_killed(make_table: MakeTable, tmp_path: Path) -> None:
+    """Each worker is at a fit of ten minutes when the run is killed; the next run does its work."""
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time, os\n"
+        "from unseen.detectors import Mahalanobis\n"
+        "class Slow(Mahalanobis):\n"
+        "    def _fit(self, V, labels):\n"
+        f"        pathlib.Path({str(tmp_path)!r}, f'at_work_{{os.getpid()}}').touch()\n"
+        "        time.sleep(600)\n"
+    )
+    script = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from functools import partial
+from conftest import small_table
+from slow import Slow
+from unseen.detectors import KNearestNeighbours
+from unseen.evaluation import evaluate
+from unseen.protocols import leave_one_kind_out
+evaluate(small_table(), out={str(tmp_path / "out")!r}, jobs=2,
+         detectors={{"ellipse": Slow(), "knn": KNearestNeighbours(n_neighbours=3)}},
+         splits=partial(leave_one_kind_out, shots=6, seeds=(0, 1)))
+"""
+    mark = f"unseen-test-{tmp_path}"
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    killed = subprocess.Popen(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path, "UNSEEN_TEST_MARK": mark}
+    )
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("at_work_*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    workers = {int(file.name.removeprefix("at_work_")) for file in tmp_path.glob("at_work_*")}
+    assert len(workers) == 2
+    assert workers < set(processes_that_name(mark))
+    killed.kill()
+    killed.wait()
+    deadline = time.monotonic() + 10
+    while processes_that_name(mark) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_that_name(mark) == []
+    _, diary = run(make_table(), tmp_path / "out")
+    assert diary.kept + len(diary.done) == 12
+    assert (tmp_path / "out" / "results.json").exists()
 
 
 def test_processes_give_the_same_results(make_table: MakeTable, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from scipy.stats import t
 from unseen.metrics import auroc, delong_interval
 from unseen.metrics.over_domains import (
     auroc_over_domains,
+    equal_voices,
     judge_domains,
     medians_over_domains,
     recall_over_domains,
@@ -139,3 +140,33 @@ def test_a_kind_that_is_not_drawn_is_left_out_of_the_median():
     in_one = [judged(normals, (np.array([-1.0]), ["a"]))]
     (low, high), _ = medians_over_domains([everywhere, in_one], n_draws=200)
     assert (low, high) == (0.5, 1.0)
+
+
+def test_equal_voices_by_hand():
+    """Areas 1.5 / 2 and 0 for the anomaly of a, 3 / 4 and 1 / 2 for those of b: their mean is a half."""
+    part = judged(([0, 1, 2], ["a", "a", "b"]), ([1, 3, 0.5], ["a", "b", "b"]), [False, True, True])
+    equal = equal_voices(part)
+    np.testing.assert_allclose(equal.wins, [[0.75, 0.0], [0.75, 0.5]])
+    assert auroc_over_domains([equal]).estimate == pytest.approx(0.5)
+    assert recall_over_domains([equal]).estimate == pytest.approx(0.5)
+
+
+def test_a_domain_without_rows_has_no_voice():
+    part = judged(([0, 2], ["a", "b"]), ([1, 1, 3], ["b", "b", "c"]))
+    equal = equal_voices(part)
+    np.testing.assert_array_equal(equal.anomalies, [0, 1, 1])
+    np.testing.assert_array_equal(equal.normals, [1, 1, 0])
+    assert auroc_over_domains([equal]).estimate == pytest.approx((1 + 0 + 1 + 1) / 4)
+
+
+def test_copies_of_the_rows_of_one_domain_move_nothing_where_voices_are_equal():
+    random = np.random.default_rng(2)
+    names = np.array([f"d{i}" for i in range(6)])
+    normals, anomalies = random.normal(size=6), random.normal(size=6) + 1
+    times = np.where(names == "d3", 50, 1)
+    once = judged((normals, names), (anomalies, names))
+    often = judged(*((np.repeat(values, times), np.repeat(names, times)) for values in (normals, anomalies)))
+    np.testing.assert_allclose(
+        auroc_over_domains([equal_voices(often)]), auroc_over_domains([equal_voices(once)])
+    )
+    assert auroc_over_domains([often]).estimate != pytest.approx(auroc_over_domains([once]).estimate)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
+from unseen.cli.fit import describe, fit_and_estimate
 from unseen.data import Table
-from unseen.detectors import KNearestNeighbours, UnseenDetector
+from unseen.detectors import BaseDetector, KNearestNeighbours, UnseenDetector
 from unseen.metrics.ranking import auroc
 from unseen.pipeline import TableModel, score_file
-from unseen.pipeline.estimate import estimate_sentence, estimate_unlabelled_kinds, kind_sentences
+from unseen.pipeline.estimate import (
+    estimate_sentence,
+    estimate_unlabelled_kinds,
+    kind_sentences,
+    references_sentence,
+)
 from unseen.pipeline.score_writer import ScoreEncoder
 from unseen.pipeline.table_model import by_whole_domains
 from unseen.scoring.calibration import hold_back
@@ -45,6 +52,37 @@ def test_domains_are_held_back_whole_where_enough_are_named(make_table):
     assert not set(table.labels.domains[held]) & set(table.labels.domains[~held])
     few = places(make_table, 0, n_domains=3)
     assert by_whole_domains(few.labels).groups is None
+
+
+def test_rows_are_held_back_where_no_domain_can_be_spared(make_table):
+    """A kind in each domain: all of them have to stay in the fit."""
+    table = places(make_table, 0, n_domains=6)
+    rows = table.labels.anomaly
+    kinds = np.where(rows, np.char.add("kind of ", table.labels.domains), "normal")
+    many = Table(table.features, table.schema, kinds, table.y, table.domains)
+    assert not hold_back(by_whole_domains(many.labels), 0.2, 0).any()
+    model = TableModel.fit(many, KNearestNeighbours())
+    assert model.summary.n_calibration == int(0.2 * table.labels.normal.sum())
+
+
+@pytest.mark.parametrize("domain_of_anomalies", ["", "elsewhere", "each its own"])
+def test_kinds_of_domains_without_normals_are_estimated_too(make_table, domain_of_anomalies):
+    """Attacks are often recorded apart from benign traffic, or in no domain at all."""
+    table = places(make_table, 0)
+    domains = table.labels.domains.astype("<U20")
+    rows = np.flatnonzero(table.labels.anomaly)
+    each = domain_of_anomalies == "each its own"
+    domains[rows] = [f"attack {row}" for row in rows] if each else domain_of_anomalies
+    moved = Table(table.features, table.schema, table.kinds, table.y, domains)
+    found = estimate_unlabelled_kinds(moved, KNearestNeighbours())
+    assert found is not None
+    assert sorted(item.kind for item in found.kinds) == sorted(table.labels.known_kinds)
+    for item in found.kinds:
+        n_rows = int((table.labels.kinds == item.kind).sum())
+        assert (item.n_rows, item.n_domains) == (n_rows, n_rows if each else 1)
+    usual = estimate_unlabelled_kinds(table, KNearestNeighbours())
+    assert usual is not None
+    assert abs(found.auroc - usual.auroc) < 0.1
 
 
 @pytest.mark.parametrize("view", ["raw", "residual-nearest"])
@@ -155,3 +193,79 @@ def test_the_rule_of_new_domains_promises_no_more_than_they_can(make_table, tmp_
     )
     other = score_file(model, rows, tmp_path / "out.csv", false_alarm_rate=0.05).rule
     assert other == "aims at 0.05 of the normals of a new domain"
+
+
+def test_one_fit_tells_what_references_would_bring(make_table, monkeypatch):
+    table = places(make_table, 6)
+    fits: list[int] = []
+    original = TableModel.fit
+    monkeypatch.setattr(TableModel, "fit", lambda *given: fits.append(1) or original(*given))
+    detector = KNearestNeighbours(calibration_fraction=0.3)
+    both = estimate_unlabelled_kinds(table, detector, optional_references=8)
+    assert both is not None
+    assert len(fits) == 3  # one a round; labels change nothing here
+    adapted = both.with_references
+    assert adapted is not None
+    assert adapted.with_references is None
+    assert (both.n_references, adapted.n_references) == (0, 8)
+    assert both.n_normals == adapted.n_normals == int(table.labels.normal.sum()) - 8 * N_DOMAINS
+    asked = estimate_unlabelled_kinds(table, detector, n_references=8)
+    assert asked is not None
+    assert asked == adapted
+    values = json.loads(json.dumps(both.to_json()))
+    assert values["with_references"]["auroc"] == adapted.auroc
+    said = references_sentence(values)
+    assert said is not None
+    assert said.startswith("with 8 references of each new domain: about AUROC .")
+    assert references_sentence(values["with_references"]) is None
+
+
+def test_references_are_not_spent_where_they_would_take_most_normals(make_table):
+    table = places(make_table, 7)
+    plain = estimate_unlabelled_kinds(table, KNearestNeighbours(), optional_references=N_EACH)
+    assert plain is not None
+    assert plain.with_references is None
+    assert plain.n_normals == int(table.labels.normal.sum())
+
+
+def test_kinds_of_one_or_two_domains_do_not_enter_the_median(make_table):
+    table = places(make_table, 8)
+    labels = table.labels
+    rare = np.flatnonzero(labels.kinds == "odd")[:2]
+    kinds = labels.kinds.copy()
+    kinds[kinds == "odd"] = np.resize(["odd", "other"], int((kinds == "odd").sum()))
+    kinds[rare] = "rare"
+    table = replace(table, kinds=kinds)
+    found = estimate_unlabelled_kinds(table, KNearestNeighbours(calibration_fraction=0.3))
+    assert found is not None
+    by_kind = {item.kind: item for item in found.kinds}
+    assert by_kind["rare"].n_domains == 2
+    assert found.left_aside == ("rare",)
+    counted = [item.auroc for item in found.kinds if item.kind != "rare"]
+    assert len(counted) == 3
+    assert found.auroc == np.median(counted)
+    assert found.auroc_range == (min(counted), max(counted))
+    sentence = estimate_sentence(json.loads(json.dumps(found.to_json())))
+    assert "over 3 kinds left out in turn" in sentence
+    assert "rare rests on 2 domains and is not counted" in sentence
+
+
+class NoUse(KNearestNeighbours):
+    """A detector that says that references change nothing."""
+
+    reference_use = BaseDetector.reference_use
+
+
+@pytest.mark.parametrize(
+    ("detector", "told"),
+    [
+        (KNearestNeighbours(calibration_fraction=0.3), True),
+        (NoUse(calibration_fraction=0.3), False),
+        (KNearestNeighbours(view="residual-nearest", calibration_fraction=0.3), False),
+    ],
+)
+def test_fit_says_what_references_would_bring_where_they_can_be_left_off(make_table, detector, told):
+    model = fit_and_estimate(places(make_table, 9), detector, estimate=True)
+    lines = describe(model.summary)
+    assert any(line.startswith("expect to catch kinds") for line in lines)
+    assert any(line.startswith("with 8 references of each new domain: about") for line in lines) == told

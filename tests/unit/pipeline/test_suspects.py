@@ -46,6 +46,9 @@ def test_contaminants_come_first_with_their_columns() -> None:
     assert not np.any(table.y[found.rows] == 1)  # type: ignore[index]
     assert np.all(np.diff(found.scores) <= 0)
     assert set(found.frame(40)["top_1"]) <= {"b", "c", "d"}
+    assert "look anomalous (10.4%), or are of a rarer sort of normal" in suspects_sentence(
+        found.to_json() | {"n_believed": 50, "share": 50 / 480}
+    )
     again = find_suspects(table)
     assert again is not None
     np.testing.assert_array_equal(again.rows, found.rows)

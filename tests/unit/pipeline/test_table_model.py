@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
-from unseen.data import Table, TablePreprocessor
+from unseen.data import Table, TablePreprocessor, TableSchema
 from unseen.detectors import KNearestNeighbours, Mahalanobis, UnseenDetector
 from unseen.errors import LabelError, ParameterError
 from unseen.pipeline import FitSummary, TableModel
@@ -134,7 +135,9 @@ def test_the_summary_says_what_was_trimmed_and_what_labels_do(table: Table) -> N
     model = TableModel.fit(table, trimmed)
     assert model.detector.n_trimmed_ > 0
     said = [note for note in model.summary.notes if note.startswith(("trim", "labels"))]
-    assert said == [f"trim: the {model.detector.n_trimmed_} most unusual normals were left out of the fit"]
+    assert len(said) == 1
+    assert f"the {model.detector.n_trimmed_} most unusual normals were left out of the fit;" in said[0]
+    assert "held back for the threshold are not trimmed" in said[0]
     for some in (table, replace(table, domains=None)):
         guarded = TableModel.fit(some, UnseenDetector(n_trees=5, n_jobs=1))
         chosen = guarded.detector.choices_["plain"]
@@ -143,3 +146,14 @@ def test_the_summary_says_what_was_trimmed_and_what_labels_do(table: Table) -> N
         assert len(said) == 1
         assert ("change no score" in said[0]) == silent
         assert ("in new domains" in said[0]) == ("likeness" not in chosen and not silent)
+
+
+@pytest.mark.parametrize("step", [1, -3])
+def test_row_numbers_among_the_features_are_named(table, step):
+    numbered = table.features.with_columns(number=step * pl.int_range(len(table)).cast(pl.Float64))
+    schema = TableSchema((*table.schema.names, "number"), (*table.schema.types, "numeric"))
+    model = TableModel.fit(Table(numbered, schema, table.kinds, table.y), Mahalanobis())
+    (said,) = [note for note in model.summary.notes if "row numbers" in note]
+    assert said.startswith("'number': every row has more (or less)")
+    plain = TableModel.fit(table, Mahalanobis())
+    assert not any("row numbers" in note for note in plain.summary.notes)

@@ -73,6 +73,22 @@ def test_groups_stay_whole_and_every_sort_stays_in_the_fit(
         assert held.any()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_kinds_take_no_more_normals_along_than_were_to_go(seed: int) -> None:
+    """Each of 20 groups has 50 normals, each of 10 kinds lies in two of them; a fifth of the normals goes."""
+    kinds, groups = [], []
+    for group in range(20):
+        kinds += ["normal"] * 50 + [f"kind {group // 2}"] * (10 if group % 2 else 2)
+        groups += [f"group {group}"] * (60 if group % 2 else 52)
+    kinds += ["kind 0"] * 2  # these lie in a group without normals
+    groups += ["apart"] * 2
+    labels = _labels(kinds, groups)
+    held = hold_back(labels, 0.2, seed)
+    assert held[labels.normal].sum() == 200
+    largest = [group for group in range(20) if group % 2]
+    assert not held[np.isin(labels.groups, [f"group {group}" for group in largest])].any()
+
+
 def test_the_draw_depends_on_the_seed_alone() -> None:
     labels = _labels(["normal"] * 50 + ["a"] * 10)
     np.testing.assert_array_equal(hold_back(labels, 0.2, 1), hold_back(labels, 0.2, 1))

@@ -36,7 +36,7 @@ from unseen.types import FloatArray, Labels, StrArray
 
 SHRINKAGES = ("ledoit-wolf", "oas", "empirical")
 
-_RIDGE = 1e-6
+RIDGE = 1e-6
 _CHUNK_CELLS = 4_000_000
 
 
@@ -225,10 +225,10 @@ def floored(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     scale = float(np.trace(covariance)) / len(covariance)
     if scale <= 0:
         return np.eye(len(covariance))
-    if _is_positive(covariance - _RIDGE * scale * np.eye(len(covariance))):
+    if _is_positive(covariance - RIDGE * scale * np.eye(len(covariance))):
         return covariance
     values, vectors = np.linalg.eigh(covariance)
-    return np.asarray((vectors * np.maximum(values, _RIDGE * scale)) @ vectors.T)
+    return np.asarray((vectors * np.maximum(values, RIDGE * scale)) @ vectors.T)
 
 
 def _is_positive(matrix: NDArray[np.float64]) -> bool:

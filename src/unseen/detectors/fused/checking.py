@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from unseen.detectors.fused.evidence import LabelledRows
 from unseen.detectors.fused.forest import Forest
 from unseen.detectors.fused.mode import Mode
-from unseen.detectors.fused.moments import Moments
+from unseen.detectors.fused.moments import AnyMoments, WideMoments
 from unseen.detectors.fused.novelty import DomainNormals, NormalModel
 from unseen.references import ReferenceStore
 
@@ -106,7 +106,15 @@ def _check_blocks(normals: NormalModel, n_features: int) -> None:
         _check_moments(moments, len(normals.columns(block)))
 
 
-def _check_moments(moments: Moments, n_features: int) -> None:
+def _check_moments(moments: AnyMoments, n_features: int) -> None:
+    if isinstance(moments, WideMoments):
+        n_directions = len(moments.directions)
+        shapes = (moments.mean.shape, moments.lower.shape, moments.directions.shape)
+        if shapes != ((n_features,), (n_directions, n_directions), (n_directions, n_features)):
+            raise ValueError("the moments are of other features")
+        if not moments.variance > 0:
+            raise ValueError("the moments have no variance")
+        return
     square = (n_features, n_features)
     if (moments.mean.shape, moments.covariance.shape, moments.precision.shape) != (
         (n_features,),

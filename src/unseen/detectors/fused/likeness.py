@@ -25,13 +25,14 @@ they stand for kinds that the one name may hide) lose in the mean, regions left 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.fused.choice import reach_of
+from unseen.detectors.fused.together import judged_apart
 from unseen.metrics.ranking import auroc
 from unseen.types import StrArray
 
@@ -61,7 +62,7 @@ class JudgedLikeness:
     left_out : {"nothing", "kind", "group", "part"}
         Which labels the fit had not met: a kind, a group that stands for one, or a random part of each kind.
     kind : str
-        Name of the kind, group or part; empty where nothing was left out.
+        Name of the kind, group or part; empty where nothing, or several kinds, were left out.
     drifted : bool
         Whether whole regions of the normals were left out.
     y : bool array of shape (n_rows,)
@@ -84,6 +85,27 @@ class JudgedLikeness:
     likeness: NDArray[np.float64]
     kinds: StrArray
     nearest: StrArray
+
+    def apart(self) -> list[tuple[str, NDArray[np.bool_]]]:
+        """Return what is judged by itself: a name and its rows, shape (n_rows,), the normals among them."""
+        if self.left_out != "kind":
+            return [(self.kind, np.ones(len(self.y), dtype=np.bool_))]
+        found = []
+        for name, own in judged_apart(self.kinds, LEAST_ROWS):
+            rows = ~self.y
+            rows[self.y] = own
+            found.append((name, rows))
+        return found
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Rows that are judged by themselves: what was left out, and how many anomalies they are."""
+
+    left_out: str
+    kind: str
+    drifted: bool
+    n_rows: int
 
 
 @dataclass(frozen=True)
@@ -179,8 +201,7 @@ def choose_likeness(judged: Sequence[JudgedLikeness], weights: NDArray[np.float6
         "careful": Level(default, careful, STRENGTH),
         "off": Level(default, careful, 0.0),
     }
-    asked = [item for item in judged if item.y.sum() >= (1 if item.left_out == "part" else LEAST_ROWS)]
-    found = {name: np.array([area(item, weights, rule) for item in asked]) for name, rule in rules.items()}
+    asked, found = _areas(judged, weights, rules)
     name = _chosen(asked, found)
     shown = [i for i, item in enumerate(asked) if not item.drifted and item.left_out in ("kind", "group")]
     rule = rules[name]
@@ -208,12 +229,30 @@ def typical_likeness(parts: Sequence[JudgedLikeness]) -> dict[str, float]:
     return {str(kind): float(np.median(likeness[kinds == kind])) for kind in np.unique(kinds)}
 
 
-def _chosen(asked: Sequence[JudgedLikeness], found: dict[str, NDArray[np.float64]]) -> str:
+def _areas(
+    judged: Sequence[JudgedLikeness], weights: NDArray[np.float64], rules: Mapping[str, Level]
+) -> tuple[list[_Asked], dict[str, NDArray[np.float64]]]:
+    """What is judged by itself and has rows enough for it, and its AUROC by each rule."""
+    asked: list[_Asked] = []
+    found: dict[str, list[float]] = {name: [] for name in rules}
+    for item in judged:
+        least = 1 if item.left_out == "part" else LEAST_ROWS
+        scores = {name: _fused(item, weights, rule) for name, rule in rules.items()}
+        for kind, rows in item.apart():
+            y = item.y[rows]
+            if y.sum() >= least:
+                asked.append(_Asked(item.left_out, kind, item.drifted, int(y.sum())))
+                for name, score in scores.items():
+                    found[name].append(float(auroc(y, score[rows])))
+    return asked, {name: np.array(values) for name, values in found.items()}
+
+
+def _chosen(asked: Sequence[_Asked], found: dict[str, NDArray[np.float64]]) -> str:
     """Name of the bold rule if it pays and costs little enough, else of the careful one, else "off"."""
     kinds = [i for i, item in enumerate(asked) if item.left_out == "kind"]
     groups = [i for i, item in enumerate(asked) if item.left_out == "group"]
     parts = [i for i, item in enumerate(asked) if item.left_out == "part"]
-    n_rows = np.array([int(item.y.sum()) for item in asked])
+    n_rows = np.array([item.n_rows for item in asked])
 
     def gain(better: str, worse: str, rows: list[int]) -> float:
         return float(np.average((found[better] - found[worse])[rows], weights=n_rows[rows])) if rows else 0.0
@@ -268,10 +307,15 @@ def area(item: JudgedLikeness, weights: NDArray[np.float64], rule: Level) -> flo
     rule : Level
         What likeness adds.
     """
+    return float(auroc(item.y, _fused(item, weights, rule)))
+
+
+def _fused(item: JudgedLikeness, weights: NDArray[np.float64], rule: Level) -> NDArray[np.float64]:
+    """Novelty and likeness together, shape (n_rows,)."""
     novelty = item.placed @ weights
     reach = max(reach_of(novelty[~item.y]), SHORTEST_REACH)
     raised = raised_by_likeness(item.likeness, rule.of(item.nearest), rule.strength, reach)
-    return float(auroc(item.y, novelty + raised))
+    return np.asarray(novelty + raised)
 
 
 def _level(judged: Sequence[JudgedLikeness], quantile: float) -> float:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from unseen.detectors.cell_search import CellIndex, near_rows
 from unseen.detectors.exact_search import nearest_rows
-from unseen.detectors.fused.moments import Moments, fit_moments
+from unseen.detectors.fused.moments import AnyMoments, fit_moments
 from unseen.detectors.fused.ranks import rank_knots, ranks
 from unseen.types import UNNAMED_DOMAIN, FloatArray, StrArray
 
@@ -61,11 +61,11 @@ class NormalModel:
         k.
     knots : float array of shape (n_features, n_knots)
         Order statistics of each column.
-    plain, ranked : Moments
+    plain, ranked : Moments or WideMoments
         Of the normals, and of their ranks.
     blocks : int64 array of shape (n_features,)
         Block of each column; empty where no cue looks at blocks.
-    of_blocks : tuple of Moments
+    of_blocks : tuple of Moments or WideMoments
         Of the columns of each block, before any view; empty likewise.
     index : CellIndex or None
         Cells of a large bank, which is searched in part; None: the search is exact.
@@ -77,10 +77,10 @@ class NormalModel:
     usual: float
     n_neighbours: int
     knots: FloatArray
-    plain: Moments
-    ranked: Moments
+    plain: AnyMoments
+    ranked: AnyMoments
     blocks: NDArray[np.int64]
-    of_blocks: tuple[Moments, ...]
+    of_blocks: tuple[AnyMoments, ...]
 
     index: CellIndex | None = None
 
@@ -142,14 +142,14 @@ class DomainNormals:
         The references.
     spread : float64 array of shape (n_references,)
         Mean distance of each to its k nearest in the bank.
-    plain, ranked : Moments
+    plain, ranked : Moments or WideMoments
         The pooled moments with the references weighed in.
     """
 
     rows: FloatArray
     spread: NDArray[np.float64]
-    plain: Moments
-    ranked: Moments
+    plain: AnyMoments
+    ranked: AnyMoments
 
 
 def own_spread(V: FloatArray, n_neighbours: int) -> NDArray[np.float64]:
@@ -309,7 +309,7 @@ def fresh_neighbours(
     """Return the neighbours that training rows would have if they were new.
 
     Where the bank has two or more named domains a row meets the rows of the *other* domains, since a row at
-    deployment is of a new one; else all rows but itself.
+    deployment is of a new one; else, and where its own domain has no name, all rows but itself.
 
     Parameters
     ----------
@@ -337,13 +337,15 @@ def fresh_neighbours(
         return others(V, model.bank, model.centre, k, own)
     distances, positions = np.empty((len(V), k)), np.empty((len(V), k), dtype=np.int64)
     for name in np.unique(domains):
-        mine, kept = (
-            domains == name,
-            np.flatnonzero((bank_domains != name) | (bank_domains == UNNAMED_DOMAIN)),
-        )
-        found, where = nearest_rows(V[mine], model.bank[kept], model.centre, k)
+        mine = domains == name
+        if name == UNNAMED_DOMAIN:
+            found, where = others(V[mine], model.bank, model.centre, k, own[mine])
+        else:
+            kept = np.flatnonzero(bank_domains != name)
+            found, where = nearest_rows(V[mine], model.bank[kept], model.centre, k)
+            where = kept[where]
         column = np.minimum(np.arange(k), found.shape[1] - 1)
-        distances[mine], positions[mine] = found[:, column], kept[where[:, column]]
+        distances[mine], positions[mine] = found[:, column], where[:, column]
     return distances, positions
 
 

@@ -17,6 +17,8 @@ BOTH = "novel and like known"
 
 _SHARE = 0.25
 _CLEARLY = 0.5
+_NOTABLE = 1.0
+"""The unit of scores: from the median of the normals' novelty to its 99 % quantile."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class Reasons:
     reason : str array of shape (n_rows,)
         ``"novel"``, ``"like known"`` (labels make more than three quarters of the score) or ``"novel and like
         known"`` (between a quarter and three quarters, or, where domains are named, trees and nearness agree
-        that the row is like a labelled one).
+        that the row is like a labelled one). Rows in the midst of the normals are none of these; where labels
+        raise them next to nothing (less than a quarter of the way to what 99 % of normals do not exceed) it
+        says ``"novel"``.
     cue : str array of shape (n_rows,)
         The novelty cue that says most.
     like_kind : str array of shape (n_rows,)
@@ -86,7 +90,7 @@ def reasons_of(
     Reasons
     """
     normals = mode.normals.bank if own is None else np.concatenate([mode.normals.bank, own.rows])
-    share = parts.raised / np.maximum(np.maximum(parts.novelty, 0) + parts.raised, 1e-12)
+    share = parts.raised / np.maximum(np.maximum(parts.novelty, 0) + parts.raised, _NOTABLE)
     spoke = share >= _SHARE
     nearest_kind = np.full(len(V), "", dtype=np.str_)
     kind_distance = np.full(len(V), np.inf)

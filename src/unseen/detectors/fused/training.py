@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from unseen.detectors.cell_search import build_index, near_rows
 from unseen.detectors.fused.blocks import column_blocks, small_blocks
 from unseen.detectors.fused.choice import (
+    LEAST_ROWS,
     PLAIN_WEIGHTS,
     RESIDUAL_WEIGHTS,
     LeftOut,
@@ -32,7 +34,7 @@ from unseen.detectors.fused.evidence import (
     learn_labels,
     log_odds_location,
 )
-from unseen.detectors.fused.left_out import LeftOutScores, join_scores, no_scores
+from unseen.detectors.fused.left_out import LeftOutScores, join_scores, no_scores, ratio_of_thresholds
 from unseen.detectors.fused.likeness import JudgedLikeness, LikenessRule, choose_likeness
 from unseen.detectors.fused.mode import Mode, raised_by
 from unseen.detectors.fused.novelty import (
@@ -48,6 +50,7 @@ from unseen.detectors.fused.novelty import (
 )
 from unseen.detectors.fused.rounds import Options, Round, TrainingRows, drifted_rounds, rounds_of, thinned
 from unseen.detectors.fused.scales import CueScales, fit_scales
+from unseen.detectors.fused.together import judged_apart, left_out_together
 from unseen.types import FloatArray, StrArray
 
 EXACT_ROWS = 20_000
@@ -181,6 +184,27 @@ def fit_mode(
     return FittedMode(mode, cues, strengths, rule, scores)
 
 
+def in_unit_of(plain: FittedMode, other: FittedMode) -> FittedMode:
+    """Return a second mode in a unit in which normals of new domains reach as far as in the first.
+
+    Parameters
+    ----------
+    plain, other : FittedMode
+        The modes.
+
+    Returns
+    -------
+    FittedMode
+        The second one; its scores are divided by one number.
+    """
+    ratio = ratio_of_thresholds(plain.left_out, other.left_out)
+    return replace(
+        other,
+        mode=replace(other.mode, unit=other.mode.unit * ratio),
+        left_out=replace(other.left_out, scores=other.left_out.scores / ratio),
+    )
+
+
 def _left_out_scores(
     mode: Mode, rows: TrainingRows, found: Round, items: list[LeftOut], options: Options
 ) -> LeftOutScores:
@@ -205,7 +229,7 @@ def _judged_likeness(
     rows: TrainingRows, rounds: list[Round], spread: NDArray[np.float64], options: Options
 ) -> list[JudgedLikeness]:
     """Leave out kinds (or groups), parts and nothing, with and without a region of the normals."""
-    sorts = {"kind": rows.kinds}
+    sorts: dict[str, NDArray[Any]] = {"kind": left_out_together(rows.kinds, options.seed)}
     if len(np.unique(rows.kinds)) < 2:
         sorts = {"group": stand_in_kinds(rows.anomalies, options.seed)}
     none = np.zeros(len(rows.kinds), dtype=np.bool_)
@@ -221,6 +245,7 @@ def _judged_likeness(
                 y, placed, evidence = _asked(rows, found, mine, ~mine, options, normals)
                 assert evidence is not None
                 facts = (evidence.likeness, rows.kinds[mine], rows.kinds[~mine][evidence.nearest])
+                name = name if sort != "kind" else ""
                 judged.append(JudgedLikeness(sort, name, found.drifted, y, placed, *facts))
     return judged
 
@@ -244,32 +269,38 @@ def _blocks(rows: TrainingRows, *, residual: bool) -> Blocks | None:
 
 def _kinds_left_out(rows: TrainingRows, found: Round, options: Options) -> list[LeftOut]:
     """Leave each kind out of the labels of a round; with domains the kind's rows are of its domains."""
-    kinds = np.unique(rows.kinds)
+    together = left_out_together(rows.kinds, options.seed)
     here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held])
-    results = []
-    for kind in kinds:
-        judged = (rows.kinds == kind) & (here if rows.by_domain else True)
-        taught = (rows.kinds != kind) & (~here if rows.by_domain else True)
+    results: list[LeftOut] = []
+    for number in np.unique(together):
+        judged = (together == number) & (here if rows.by_domain else True)
+        taught = (together != number) & (~here if rows.by_domain else True)
         if judged.any():
-            results.append(_one_left_out(rows, found, str(kind), judged, taught, options))
+            results += _some_left_out(rows, found, judged, taught, options)
     return results
 
 
-def _one_left_out(
+def _some_left_out(
     rows: TrainingRows,
     found: Round,
-    kind: str,
     judged: NDArray[np.bool_],
     taught: NDArray[np.bool_],
     options: Options,
-) -> LeftOut:
+) -> list[LeftOut]:
+    """Judge kinds by a fit that was taught none of them."""
     y, placed, evidence = _asked(rows, found, judged, taught, options)
     local, log_odds, boosted = np.zeros((3, len(y)))
     if evidence is not None:
         local, log_odds, boosted = evidence.local, evidence.log_odds(), evidence.boosted_odds()
     held, _at = _thinned_held(found, options)
     domains = np.concatenate([rows.normal_domains[held], rows.anomaly_domains[judged]])
-    return LeftOut(kind, y, placed, local, log_odds, domains, boosted)
+    results = []
+    for kind, own in judged_apart(rows.kinds[judged], LEAST_ROWS):
+        mine = ~y
+        mine[y] = own
+        told = local[mine], log_odds[mine], domains[mine], boosted[mine]
+        results.append(LeftOut(kind, y[mine], placed[mine], *told))
+    return results
 
 
 def _asked(

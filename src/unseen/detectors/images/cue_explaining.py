@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from unseen.checks import check_choice
+from unseen.detectors.images.cue_fusing import SeenCues
 from unseen.detectors.images.gradient_weighing import MOST_PICTURES, weights_of_maps
 from unseen.detectors.images.inputs import domains_of, masks_of
 from unseen.detectors.images.looking import Seeing
@@ -22,14 +23,6 @@ from unseen.nn.patches.pictures import SomePictures, as_source
 from unseen.pixels import ImageSource, Size, check_size, resize_mask
 from unseen.scoring.calibration import hold_back
 from unseen.types import BoolArray, FloatArray, Labels
-
-
-class SeenCues(NamedTuple):
-    """Cues of pictures (n, 3), before and after scaling, and of their places (n, 3, height, width)."""
-
-    values: Tensor
-    cues: Tensor
-    places: Tensor
 
 
 class CueExplanation(NamedTuple):

@@ -37,7 +37,8 @@ from torch import Tensor, nn
 
 from unseen.checks import check_choice, check_int, check_real
 from unseen.detectors.images.base import BaseImageDetector, Memory, Tensors
-from unseen.detectors.images.cue_explaining import ExplainsCues, SeenCues
+from unseen.detectors.images.cue_explaining import ExplainsCues
+from unseen.detectors.images.cue_fusing import FusesCues
 from unseen.detectors.images.cue_weighing import weights_of
 from unseen.detectors.images.doubting import DoubtsNormals
 from unseen.detectors.images.head_fitting import (
@@ -61,14 +62,9 @@ from unseen.nn.cues import (
     SCALINGS,
     UNCERTAINTIES,
     WEIGHTS,
-    entropy_cue,
-    fuse,
-    scaled_deviation,
-    scaled_uncertainty,
 )
 from unseen.nn.device import resolve_device
 from unseen.nn.fine_tuning import with_network
-from unseen.nn.losses.deviation import top_share_mean
 from unseen.nn.patches.bank_distance import check_divided_bank, divided_bank
 from unseen.nn.patches.head_inputs import INPUTS, NEED_A_BANK, bank_of, head_inputs, n_inputs
 from unseen.nn.patches.local_distance import local_distribution, local_spread
@@ -95,7 +91,7 @@ PUBLISHED: dict[str, Any] = {
 """The paper's backbone and schedule, as parameters; meant for a GPU."""
 
 
-class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
+class MultiCue(ExplainsCues, FusesCues, DoubtsNormals, BaseImageDetector):
     """Deviation, uncertainty and segmentation cues, fused; trained under contamination.
 
     Parameters
@@ -379,6 +375,11 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         Returns
         -------
         self
+
+        Raises
+        ------
+        InputError
+            If pictures, labels or parameters cannot be used.
         """
         self.tuned_, self.turns_ = None, 1
         self._check_common_parameters()
@@ -394,9 +395,6 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
         labels = labels_of(self, X, len(X), y, kinds, domains, groups)
         self.gradient_weights_ = self._gradient_weights(X, labels, masks)
         return self
-
-    def _judge(self, outputs: HeadOutputs) -> Tensor:
-        return self._fused(self._cues_of(outputs))
 
     def _further_looks(self, images: Pixels, normal: BoolArray) -> list[Look]:
         made = made_up_looks(
@@ -427,9 +425,6 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
             heads.start_from(-1)
         return heads
 
-    def _cues_of(self, outputs: HeadOutputs) -> Tensor:
-        return self._seen_by(outputs).cues
-
     def _doubt_limit(self) -> float:
         return self.doubt_limit_
 
@@ -452,47 +447,6 @@ class MultiCue(ExplainsCues, DoubtsNormals, BaseImageDetector):
     def _outputs(self, features: Tensor, memory: Tensors) -> HeadOutputs:
         outputs: HeadOutputs = self.heads_.to(features.device)(head_inputs(features, memory, self.inputs_))
         return outputs
-
-    def _seen_by(self, outputs: HeadOutputs) -> SeenCues:
-        """The cues of pictures and of their places."""
-        assert outputs.segmentation is not None
-        defect = torch.sigmoid(outputs.segmentation)
-        probability, local = outputs.probability, torch.sigmoid(outputs.evidence)
-        share = top_share_mean(defect, self.top_share)
-        uncertain = entropy_cue(probability) if self.uncertainty == "entropy" else probability
-        values = torch.stack([outputs.deviation, uncertain, share], dim=1)
-        cues = torch.stack(
-            [self._scaled(outputs.deviation), scaled_uncertainty(probability, self.uncertainty), share], dim=1
-        )
-        places = torch.stack(
-            [self._scaled(outputs.patches), scaled_uncertainty(local, self.uncertainty), defect], dim=1
-        )
-        return SeenCues(values, cues, places)
-
-    def _scaled(self, deviation: Tensor) -> Tensor:
-        return scaled_deviation(deviation, margin=self.margin, scaling=self.scaling)
-
-    def _fused(self, cues: Tensor) -> Tensor:
-        deviation, uncertainty, segmentation = self.weights_.tolist()
-        return fuse(cues, (deviation, uncertainty, segmentation))
-
-    def _fused_places(self, places: Tensor) -> Tensor:
-        """By the weights that were given: pictures do not teach where a defect is."""
-        deviation, uncertainty, segmentation = (float(weight) for weight in self.weights)
-        return fuse(places, (deviation, uncertainty, segmentation))
-
-    def _patch_scores(self, features: Tensor, memory: Tensors) -> Tensor:
-        return self._fused_places(self._seen_by(self._outputs(features, memory)).places)
-
-    def _scores_by(self, V: FloatArray, memory: Tensors) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        seen = self._look_at(V, memory)
-        scores, patches = self._fused(seen.cues), self._fused_places(seen.places)
-        return scores.double().cpu().numpy(), patches.float().cpu().numpy()
-
-    def _look_at(self, V: FloatArray, memory: Tensors) -> SeenCues:
-        features = torch.from_numpy(V[:, 0, :-2]).to(resolve_device(self.device))
-        with torch.inference_mode():
-            return self._seen_by(self._outputs(features, memory))
 
     def _memory_of(self, domain: str) -> Tensors:
         memory = self.domain_memories_.get(domain, self.memory_)

@@ -10,6 +10,7 @@ from unseen.detectors.fused.blocks import MOST_BLOCKS, column_blocks, small_bloc
 from unseen.detectors.fused.checking import check_scatter
 from unseen.detectors.fused.choice import LeftOut
 from unseen.detectors.fused.cue_choice import candidate_weights, choose_domain_weights, gain_of
+from unseen.detectors.fused.left_out import LeftOutScores, ratio_of_thresholds
 from unseen.detectors.fused.novelty import (
     CUES,
     Blocks,
@@ -21,7 +22,7 @@ from unseen.detectors.fused.novelty import (
 )
 from unseen.detectors.fused.scatter import domain_factors, scatter_of, usual_scatter
 from unseen.references import build_store
-from unseen.scoring.domains import guaranteed_on_new_domains
+from unseen.scoring.domains import balanced_over_domains, guaranteed_on_new_domains
 
 DOMAINS = np.array([f"patient {i}" for i in range(8)])
 
@@ -231,3 +232,22 @@ def test_references_bring_a_threshold_of_their_own(patients):
     assert adapted.threshold_ != fitted.threshold_
     assert adapted.predict(X[fresh[8:]], domains=domains[fresh[8:]]).mean() <= 0.2
     assert fitted.left_out_[1].enough
+
+
+def test_normals_of_new_domains_reach_as_far_in_both_modes(patients):
+    X, kinds, domains = patients
+    fitted = UnseenDetector(n_trees=10, n_jobs=1).fit(X, kinds, domains=domains)
+    plain, other = (
+        np.quantile(balanced_over_domains(item.scores, item.domains), 0.99) for item in fitted.left_out_
+    )
+    assert other == pytest.approx(plain)
+
+
+def test_the_ratio_of_thresholds_by_hand():
+    names = np.repeat([f"d{i}" for i in range(5)], 100)
+    rising = np.tile(np.arange(1.0, 101.0), 5)
+    plain, other = LeftOutScores(rising, names), LeftOutScores(3 * rising, names)
+    assert ratio_of_thresholds(plain, other) == pytest.approx(3)
+    few = LeftOutScores(rising[:400], names[:400])
+    assert ratio_of_thresholds(plain, few) == 1
+    assert ratio_of_thresholds(plain, LeftOutScores(-rising, names)) == 1

@@ -95,6 +95,23 @@ def test_training_rows_meet_neither_themselves_nor_their_domain():
     np.testing.assert_allclose(apart, [5.0, 4.9, 4.9, 5.1])
 
 
+def test_normals_without_a_domain_do_not_meet_themselves_where_others_have_one():
+    """Rows of named domains meet all of other names and of none."""
+    random = np.random.default_rng(5)
+    bank = random.normal(size=(30, 3))
+    domains = np.array(["", "a", "b"])[np.arange(30) % 3]
+    normals, own = fit_normals(bank, np.ones(30), 4), np.arange(30)
+    distances, positions = fresh_neighbours(normals, bank, domains, domains, own)
+    apart = np.linalg.norm(bank[:, None] - bank[None], axis=2)
+    same = (domains[:, None] == domains[None]) & (domains[:, None] != "")
+    apart[same | np.eye(30, dtype=bool)] = np.inf
+    np.testing.assert_array_equal(positions, np.argsort(apart, axis=1)[:, :4])
+    np.testing.assert_allclose(distances, np.sort(apart, axis=1)[:, :4], rtol=1e-9)
+    new = fresh_neighbours(normals, bank[:1] + 0.1, domains[:1], domains, np.array([-1]))[0]
+    expected = np.sort(np.linalg.norm(bank - bank[0] - 0.1, axis=1))[:4]
+    np.testing.assert_allclose(new[0], expected, rtol=1e-9)
+
+
 def test_references_join_the_neighbours():
     bank = np.random.default_rng(3).normal(size=(50, 2))
     normals = fit_normals(bank, own_spread(bank, 3), 3)
