@@ -6,8 +6,8 @@
 
 ``--detectors pyod-knn,pyod-xgbod@10``: XGBOD with 10 labels only.
 
-``DATA`` is the folder that holds ``nsl_kdd``, ``cic_ids2017``, ``mitbih`` and ``adbench``. Needs the ``peers``
-extra; DeepOD pins an old torch, so it is installed beside the current one without its dependencies:
+``DATA`` is the folder that holds ``nsl_kdd``, ``cic_ids2017``, ``mitbih`` and ``adbench``. Needs the
+``peers`` extra; DeepOD pins an old torch, so it is installed beside the current one without its dependencies:
 
     pip install "unseen[peers]"
     pip install --no-deps deepod==0.4.1
