@@ -116,10 +116,12 @@ def raw_sets() -> Sets:
 class Half:
     """The rows of DS1, and which of them are references."""
 
-    def __init__(self, root: Path, seed: int, n_references: int) -> None:
+    def __init__(
+        self, root: Path, seed: int, n_references: int, kinds: tuple[str, ...] = tuple(KINDS)
+    ) -> None:
         table, in_ds2 = read_beats(root)
         labels = table.labels
-        used = np.flatnonzero(~in_ds2 & (labels.normal | np.isin(labels.kinds, KINDS)))
+        used = np.flatnonzero(~in_ds2 & (labels.normal | np.isin(labels.kinds, kinds)))
         normals = np.flatnonzero(~in_ds2 & labels.normal)
         self.X = features(table, normals, "doubled")[used]
         self.domains, self.kinds = labels.domains[used], labels.kinds[used]

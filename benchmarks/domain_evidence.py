@@ -1,12 +1,13 @@
 """What labels may add in new domains, inside the training half of MIT-BIH: patients of DS1 left out in turn.
 
-Labels are 50 beats of each kind, of the other patients. *Known*: the kinds of the rows that are judged are
-among the labels. *Left out*: each kind is judged by a fit whose labels are of the other kinds. A row of the
-table is the local term of a strength (*near labelled rows*), or a wide one of randomised or boosted trees
-(:mod:`unseen.detectors.fused.evidence`); columns are what it changes in the AUROC of each kind against
-normals of the patients left out. DS2 is not touched.
+Labels are 50 beats of each kind, of the other patients, and all of Q, which has eight. *Known*: the kinds of
+the rows that are judged are among the labels. *Left out*: each kind is judged by a fit whose labels are of
+the other kinds. A row of the table is the local term of a strength (*near labelled rows*), or a wide one of
+randomised or boosted trees (:mod:`unseen.detectors.fused.evidence`) or of a learner that was tried
+(``domain_learners.py``); columns are what it changes in the AUROC of each kind against normals of the
+patients left out. DS2 is not touched.
 
-    python benchmarks/domain_evidence.py raw ../shared/data/mitbih --write
+    python benchmarks/domain_evidence.py raw ../shared/data/mitbih --seeds 3 --write
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent / "paper" / "multi_directional"))
 from document import markdown, write_block
 
 from domain_cues import Half
+from domain_learners import NAMES, RARE, judged_rows, learners
 from unseen.detectors import UnseenDetector
 from unseen.detectors.fused import training
 from unseen.detectors.fused.blocks import column_blocks, small_blocks
@@ -38,15 +40,17 @@ from unseen.references import build_store
 
 PAGE = "decisions/0006-labels-that-never-hurt.md"
 KINDS = ("F", "S", "V")
-STRENGTHS, NEAR_STRENGTHS = (0.05, 0.1, 0.25, 1.0), (0.5, 1.0, 2.0)
+STRENGTHS, NEAR_STRENGTHS, TRIED_STRENGTHS = (0.05, 0.1, 0.25, 1.0), (0.5, 1.0, 2.0), (0.1, 0.25, 0.5)
+MEAN = "mean of both"
 N_REFERENCES, SHOTS, MOST_NORMALS = 8, 50, 8_000
 
 
 def training_rows(root: Path, seed: int, *, references: bool) -> TrainingRows:
     """Return normals and some labelled beats of DS1, as they are or as residuals to their references."""
-    half = Half(root, seed, N_REFERENCES if references else 0)
+    taught = (*KINDS, RARE)
+    half = Half(root, seed, N_REFERENCES if references else 0, taught)
     draw = np.random.default_rng(seed)
-    few = [draw.permutation(np.flatnonzero(half.kinds == kind))[:SHOTS] for kind in KINDS]
+    few = [draw.permutation(np.flatnonzero(half.kinds == kind))[:SHOTS] for kind in taught]
     normals = draw.permutation(np.flatnonzero(half.normal & ~half.references))[:MOST_NORMALS]
     normals, anomalies = np.sort(normals), np.sort(np.concatenate(few))
     V = half.X
@@ -70,7 +74,7 @@ def training_rows(root: Path, seed: int, *, references: bool) -> TrainingRows:
 
 
 def judged(rows: TrainingRows, seed: int, *, references: bool) -> Iterator[tuple[str, str, np.ndarray, dict]]:
-    """Yield setting, kind, which rows are of it, and novelty and log-odds of both sorts of trees."""
+    """Yield setting, kind, which rows are of it, and novelty and the log-odds of all learners."""
     options = Options(n_neighbours=5, n_trees=60, seed=seed, n_jobs=1, labels="guarded")
     blocks = training._blocks(rows, residual=references)
     assert blocks is not None
@@ -82,6 +86,7 @@ def judged(rows: TrainingRows, seed: int, *, references: bool) -> Iterator[tuple
         normals = training._normals_of_round(rows, found, options)
         for left_out in ("", *KINDS):
             taught = ~here & (rows.kinds != left_out)
+            tried = learners(rows, found, taught, normals, options)
             for kind in (left_out,) if left_out else KINDS:
                 mine = here & (rows.kinds == kind)
                 if mine.sum() < 3:
@@ -90,16 +95,26 @@ def judged(rows: TrainingRows, seed: int, *, references: bool) -> Iterator[tuple
                 assert said is not None
                 parts = {"novelty": placed @ weights, "near": said.local}
                 parts |= {"randomised": said.log_odds(), "boosted": said.boosted_odds()}
+                seen = judged_rows(rows, found, mine, placed, options)
+                parts |= {name: score(seen) for name, score in tried.items()}
+                parts[MEAN] = (in_units(parts["boosted"], y) + in_units(parts["linear"], y)) / 2
                 yield "left out" if left_out else "known", kind, y, parts
 
 
+def in_units(log_odds: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return log-odds in robust units of the normals."""
+    centre, spread = log_odds_location(log_odds[~y])
+    return (log_odds - centre) / spread
+
+
 def compare(options: argparse.Namespace) -> list[list[str]]:
-    """Return one line for no labels, and one for each sort of trees and strength."""
+    """Return one line for no labels, and one for each learner and strength."""
     values: dict[tuple[str, float], dict[tuple[str, str], list[tuple[float, int]]]] = defaultdict(
         lambda: defaultdict(list)
     )
     cells = [("none", 0.0), *(("near", strength) for strength in NEAR_STRENGTHS)]
     cells += [(source, strength) for source in SOURCES for strength in STRENGTHS]
+    cells += [(source, strength) for source in (*NAMES, MEAN) for strength in TRIED_STRENGTHS]
     references = options.mode == "references"
     for seed in range(options.seeds):
         rows = training_rows(options.data, seed, references=references)
@@ -110,8 +125,7 @@ def compare(options: argparse.Namespace) -> list[list[str]]:
                     above = np.maximum(said["near"] - local_floor(said["near"][~y]), 0)
                     score = score + strength * reach_of(score[~y]) * above
                 elif strength:
-                    centre, spread = log_odds_location(said[source][~y])
-                    score = score + strength * np.logaddexp(0, (said[source] - centre) / spread)
+                    score = score + strength * np.logaddexp(0, in_units(said[source], y))
                 values[source, strength][setting, kind].append((auroc(y, score), int(y.sum())))
         print(f"seed {seed}: done", file=sys.stderr, flush=True)
     return [line(name, values[name], values["none", 0.0]) for name in cells]
@@ -129,7 +143,8 @@ def line(name: tuple[str, float], own: dict, base: dict) -> list[str]:
         shown = np.array(means[0]) - (np.array(means[1]) if name[1] else 0.0)
         form = "{:+.3f}" if name[1] else "{:.3f}"
         cells += [form.format(value) for value in (*shown, shown.mean())]
-    sort = "near labelled rows" if name[0] == "near" else f"{name[0]} trees"
+    sorts = {"near": "near labelled rows", MEAN: "mean of boosted trees and linear, timing and cues", **NAMES}
+    sort = sorts.get(name[0], f"{name[0]} trees")
     return [f"{sort}, {name[1]:g}" if name[1] else "no labels", *cells]
 
 

@@ -4,6 +4,8 @@
     python benchmarks/peers adbench DATA --shots 10,50 --detectors unseen,pyod-knn,deepod-deepsad
     python benchmarks/peers memory DATA
 
+``--detectors pyod-knn,pyod-xgbod@10``: XGBOD with 10 labels only.
+
 ``DATA`` is the folder that holds ``nsl_kdd``, ``cic_ids2017``, ``mitbih`` and ``adbench``. Needs the
 ``peers`` extra; DeepOD pins an old torch, so it is installed beside the current one without its dependencies:
 
@@ -45,12 +47,18 @@ def detector(name: str, **settings: object) -> BaseDetector:
     return peer(name)
 
 
+def asked_at(names: list[str], shots: int) -> list[str]:
+    """Return the detectors asked for at one number of labels: those without one, and those with this one."""
+    parted = [name.partition("@") for name in names]
+    return [name for name, _, only in parted if only in ("", str(shots))]
+
+
 def run(data: DataSet, options: argparse.Namespace, shots: int) -> list[ResultRow]:
     """Evaluate all asked detectors on one data set at one number of labels."""
     results = evaluate(
         data.table,
         test=data.test,
-        detectors={name: detector(name) for name in options.detectors},
+        detectors={name: detector(name) for name in asked_at(options.detectors, shots)},
         splits=partial(data.splits, shots=shots, seeds=range(options.seeds)),
         out=options.out / data.name / f"{shots}",
         settings=SETTINGS,
@@ -73,13 +81,14 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="renew the tables in docs/benchmarks.md")
     options = parser.parse_args()
     options.detectors = options.detectors.split(",")
-    unknown = [name for name in options.detectors if name not in DETECTORS and name not in ALL]
+    names = [name.partition("@")[0] for name in options.detectors]
+    unknown = [name for name in names if name not in DETECTORS and name not in ALL]
     if unknown:
         parser.error(
             f"no detector {unknown[0]!r}; have {', '.join([*DETECTORS, *UNSUPERVISED, *SUPERVISED])}"
         )
     if options.what == "memory":
-        text = memory_table(options.data, options.detectors)
+        text = memory_table(options.data, names)
     else:
         sets = [
             one
@@ -91,7 +100,7 @@ def main() -> None:
             for one in sets
             for shots in map(int, options.shots.split(","))
         }
-        text = (held_out_tables if sets[0].held_out else known_tables)(found, options.detectors)
+        text = (held_out_tables if sets[0].held_out else known_tables)(found, names)
     print(text)
     if options.write:
         write_block("benchmarks.md", f"peers-{options.what}", text)

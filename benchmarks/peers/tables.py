@@ -24,7 +24,7 @@ def held_out_tables(found: Found, detectors: Sequence[str]) -> str:
 def _held_out(rows: list[ResultRow], detectors: Sequence[str]) -> str:
     kinds = list(dict.fromkeys(row["kind"] for row in rows if row["role"] == "held-out"))
     lines = []
-    for detector in detectors:
+    for detector in _measured(rows, detectors):
         mine = [row for row in rows if row["detector"] == detector]
         out = [row for row in mine if row["role"] == "held-out"]
         known = [row for row in mine if row["role"] == "known"]
@@ -52,13 +52,20 @@ def _held_out(rows: list[ResultRow], detectors: Sequence[str]) -> str:
     return markdown(header, [line for _, line in sorted(lines, key=lambda pair: pair[0])])
 
 
+def _measured(rows: Sequence[ResultRow], detectors: Sequence[str]) -> list[str]:
+    """Return the detectors that there are rows of."""
+    there = {row["detector"] for row in rows}
+    return [name for name in detectors if name in there]
+
+
 def known_tables(found: Found, detectors: Sequence[str]) -> str:
     """Return, for each number of labels, AUROC a data set and detector, and a summary."""
     texts = []
     for shots in dict.fromkeys(shots for _, shots in found):
         mine = {name: rows for (name, count), rows in found.items() if count == shots}
-        texts.append(f"**{shots} labelled anomalies: AUROC**\n\n{_known(mine, detectors)}")
-        texts.append(f"**{shots} labelled anomalies: means over the sets**\n\n{_summary(mine, detectors)}")
+        names = _measured(next(iter(mine.values())), detectors)
+        texts.append(f"**{shots} labelled anomalies: AUROC**\n\n{_known(mine, names)}")
+        texts.append(f"**{shots} labelled anomalies: means over the sets**\n\n{_summary(mine, names)}")
     return "\n\n".join(texts)
 
 

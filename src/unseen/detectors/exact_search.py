@@ -29,7 +29,8 @@ from unseen.types import FloatArray
 
 _SPARE_CANDIDATES = 11
 GROUP = 16
-_CHUNK_CELLS = 4_000_000
+_CHUNK_CELLS, _MOST_CHUNK_CELLS, _CHUNK_ROWS = 1_000_000, 4_000_000, 128
+"""So many products are held at once, as they should stay in the cache; more for so many rows."""
 _LEAST_ROWS, _LEAST_BANK, _LEAST_FEATURES, _MOST_FEATURES = 512, 2_048, 48, 512
 """Fewer directions are worth looking for from so many rows and features on, and up to so many features."""
 
@@ -121,7 +122,7 @@ class _Search:
         k, precision = self.squared.shape[1], table.dtype
         n_candidates = min(len(self.bank), k + _SPARE_CANDIDATES)
         certain = np.ones(len(rows), dtype=np.bool_)
-        step = max(16, _CHUNK_CELLS // len(table))
+        step = _rows_at_once(len(table))
         room = torch.empty((min(step, len(rows)), len(table)), dtype=precision)
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
@@ -176,6 +177,11 @@ def _seen(centred: FloatArray, directions: NDArray[np.float64] | None) -> FloatA
     along = centred @ directions
     left = np.einsum("ij,ij->i", centred, centred) - np.einsum("ij,ij->i", along, along)
     return np.column_stack([along, np.sqrt(np.maximum(left, 0.0))])
+
+
+def _rows_at_once(n_bank: int) -> int:
+    """Return how many rows are compared with the bank at a time."""
+    return max(16, min(max(_CHUNK_CELLS // n_bank, _CHUNK_ROWS), _MOST_CHUNK_CELLS // n_bank))
 
 
 def _prepare(centred: FloatArray, precision: torch.dtype) -> torch.Tensor:

@@ -135,3 +135,19 @@ def test_the_smallest_values_of_each_row(width):
     values = np.random.default_rng(6).permuted(np.tile(np.arange(width, dtype=np.float32), (20, 1)), axis=1)
     columns = exact_search.smallest_columns(values, 4)
     np.testing.assert_array_equal(np.sort(np.take_along_axis(values, columns, axis=1)), [[0, 1, 2, 3]] * 20)
+
+
+@pytest.mark.parametrize(("n_bank", "rows"), [(1_000, 1_000), (20_000, 128), (100_000, 40), (10**6, 16)])
+def test_rows_at_once_keep_their_products_few(n_bank, rows):
+    assert exact_search._rows_at_once(n_bank) == rows
+
+
+def test_how_many_rows_are_compared_at_once_changes_nothing(monkeypatch):
+    random = np.random.default_rng(8)
+    bank = random.normal(size=(300, 5)).astype(np.float32)
+    rows = random.normal(size=(200, 5)).astype(np.float32)
+    at_once = nearest_rows(rows, bank, bank.mean(axis=0, dtype=np.float64), 4)
+    monkeypatch.setattr(exact_search, "_rows_at_once", lambda n_bank: 7)
+    few = nearest_rows(rows, bank, bank.mean(axis=0, dtype=np.float64), 4)
+    for found, expected in zip(few, at_once, strict=True):
+        np.testing.assert_array_equal(found, expected)
