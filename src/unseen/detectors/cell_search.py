@@ -134,8 +134,8 @@ def _by_cell(asked: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], int]
     """Yield the rows that ask for each cell."""
     cells, rows = np.nonzero(asked.T)
     starts = np.flatnonzero(np.diff(cells, prepend=-1))
-    for start, end in zip(starts, [*starts[1:], len(cells)], strict=True):
-        yield rows[start:end], int(cells[start])
+    for start, own in zip(starts, np.split(rows, starts[1:]), strict=False):  # nobody may ask for any cell
+        yield own, int(cells[start])
 
 
 def _keep_nearest(

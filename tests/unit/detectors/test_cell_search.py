@@ -45,6 +45,28 @@ def test_all_cells_searched_is_the_exact_search():
     np.testing.assert_array_equal(positions, where)
 
 
+def test_one_cell_searched_finds_the_nearest_rows_of_that_cell():
+    bank, X = clusters(0, 3000), clusters(1, 200)
+    index = build_index(bank, 1, 0)
+    distances, positions = near_rows(X, bank, index, 5)
+    homes, cells = cell_of(X, index.centres), cell_of(bank, index.centres)
+    sizes = np.bincount(cells, minlength=len(index.centres))
+    rows = np.flatnonzero(sizes[homes] >= 5)
+    assert len(rows) > 100
+    for row in rows:
+        members = np.flatnonzero(cells == homes[row])
+        expected, where = exact(X[row : row + 1], bank[members], 5)
+        np.testing.assert_array_equal(positions[row], members[where[0]])
+        np.testing.assert_allclose(distances[row], expected[0], rtol=1e-5)
+
+
+def test_equal_rows_make_one_cell_and_are_found():
+    bank = np.ones((3000, 4), dtype=np.float32)
+    distances, positions = near_rows(bank[:3] + 1, bank, build_index(bank, 8, 0), 5)
+    np.testing.assert_allclose(distances, 2.0)
+    assert all(len(set(row)) == 5 for row in positions.tolist())
+
+
 def test_few_cells_find_nearly_all_neighbours_and_no_distance_is_too_short():
     bank, X = clusters(0, 5000), clusters(1, 500)
     distances, positions = near_rows(X, bank, build_index(bank, 12, 0), 5)
