@@ -36,11 +36,11 @@ class Reasons:
     raised : float64 array of shape (n_rows,)
         What labels add, >= 0; ``score`` is the sum of both.
     reason : str array of shape (n_rows,)
-        ``"novel"``, ``"like known"`` (labels make more than three quarters of the score) or ``"novel and like
-        known"`` (between a quarter and three quarters, or, where domains are named, trees and nearness agree
-        that the row is like a labelled one). Rows in the midst of the normals are none of these; where labels
-        raise them next to nothing (less than a quarter of the way to what 99 % of normals do not exceed) it
-        says ``"novel"``.
+        ``"novel"``, ``"like known"`` (labels make more than three quarters of the score, what they add to a
+        usual normal not counted) or ``"novel and like known"`` (between a quarter and three quarters, or,
+        where domains are named, trees and nearness agree that the row is like a labelled one). Rows in the
+        midst of the normals are none of these; where labels raise them next to nothing (less than a quarter
+        of the way to what 99 % of normals do not exceed) it says ``"novel"``.
     cue : str array of shape (n_rows,)
         The novelty cue that says most.
     like_kind : str array of shape (n_rows,)
@@ -90,7 +90,8 @@ def reasons_of(
     Reasons
     """
     normals = mode.normals.bank if own is None else np.concatenate([mode.normals.bank, own.rows])
-    share = parts.raised / np.maximum(np.maximum(parts.novelty, 0) + parts.raised, _NOTABLE)
+    raised = np.maximum(parts.raised - mode.usual_raise, 0)
+    share = raised / np.maximum(np.maximum(parts.novelty, 0) + raised, _NOTABLE)
     spoke = share >= _SHARE
     nearest_kind = np.full(len(V), "", dtype=np.str_)
     kind_distance = np.full(len(V), np.inf)
