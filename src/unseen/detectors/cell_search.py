@@ -246,14 +246,16 @@ def _cells_to_search(X: FloatArray, index: CellIndex, k: int) -> _Asked:
     n_probes = min(index.n_probes, len(index.centres))
     order, away = _nearest_cells(X, index.centres, n_probes)
     nearest = np.argmin(away, axis=1)[:, None]
-    home, home_squared = (np.take_along_axis(table, nearest, axis=1)[:, 0] for table in (order, away))
+    home = np.take_along_axis(order, nearest, axis=1)[:, 0]
+    home_squared = np.take_along_axis(away, nearest, axis=1)[:, 0]
     rows, cells, squared = np.repeat(np.arange(len(X)), n_probes), order.ravel(), away.ravel()
     sizes, enough = np.diff(index.offsets), min(k, int(index.offsets[-1]))
     few = np.flatnonzero(sizes[order].sum(axis=1) < enough)
     if len(few):
         further, away = _nearest_cells(X[few], index.centres, len(index.centres))
         closest = np.argsort(away, axis=1, kind="stable")
-        further, away = (np.take_along_axis(table, closest, axis=1) for table in (further, away))
+        further = np.take_along_axis(further, closest, axis=1)
+        away = np.take_along_axis(away, closest, axis=1)
         needed = np.argmax(np.cumsum(sizes[further], axis=1) >= enough, axis=1) + 1
         more = np.arange(len(sizes)) < np.maximum(needed, n_probes)[:, None]
         others = np.isin(rows, few, invert=True)
