@@ -21,6 +21,9 @@ from unseen.errors import ReadError, SchemaError
 _BATCH_ROWS = 1 << 20
 _DECIMAL_COMMA = r"^[+-]?\d*,\d+(?:[eE][+-]?\d+)?$"
 _WHOLE_NUMBER = r"^[+-]?\d+$"
+_DATE = (
+    r"^(\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{1,2}/\d{1,2}/\d{2})([ T]+\d{1,2}:.*)?$"
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,6 @@ def infer_files(
     """
     hints = [source.hints() for source in sources]
     names, unusable = _feature_columns(sources, hints, roles)
-    notes = [f"columns of dates, lists or bytes are not used: {listed(unusable)}."] if unusable else []
     numeric = {
         name
         for name in names
@@ -74,6 +76,12 @@ def infer_files(
     misread = {name for name in numeric if types[name] == "categorical" and _from_text(name, pieces)}
     if misread:
         pieces, labels = _read(sources, roles, names, numeric - misread, limit)
+    dated = [name for name in names if types[name] == "categorical" and _holds_dates(name, pieces, roles)]
+    names, unusable = _without(names, dated, sources[0]), [*unusable, *dated]
+    notes = [f"columns of dates, lists or bytes are not used: {listed(unusable)}."] if unusable else []
+    pieces = [
+        replace(piece, batch=replace(piece.batch, frame=piece.batch.frame.select(names))) for piece in pieces
+    ]
     schema = TableSchema(tuple(names), tuple(types[name] for name in names), roles)
     features = pl.concat(
         [conform(piece.batch, schema, piece.source.file) for piece in pieces],
@@ -100,10 +108,14 @@ def _feature_columns(
     for source in sources[1:]:
         check_columns(source.file, source.columns, [*roles.named, *candidates], "needed")
     unusable = [name for name in candidates if any(hint[name] == "unusable" for hint in hints)]
-    names = [name for name in candidates if name not in unusable]
-    if not names:
-        raise SchemaError(f"{first.file}: no feature column is left; it has {listed(first.columns)}.")
-    return names, unusable
+    return _without(candidates, unusable, first), unusable
+
+
+def _without(names: Sequence[str], unusable: Sequence[str], source: TableSource) -> list[str]:
+    left = [name for name in names if name not in unusable]
+    if not left:
+        raise SchemaError(f"{source.file}: no feature column is left; it has {listed(source.columns)}.")
+    return left
 
 
 def _read(
@@ -183,6 +195,14 @@ def _says_true_or_false(columns: Iterable[pl.Series]) -> bool:
         if split_truths(text)[1].any() or text.str.to_lowercase().is_in(["t", "f", "yes", "no"]).any():
             return False
     return True
+
+
+def _holds_dates(name: str, pieces: Sequence[_Piece], roles: ColumnRoles) -> bool:
+    """Whether all cells of a text column are dates: categories that no later row would have."""
+    if name in roles.categorical:
+        return False
+    columns = [as_text(piece.batch.frame[name]) for piece in pieces]
+    return all(((text == "") | text.str.contains(_DATE)).all() for text in columns)
 
 
 def _is_text(column: pl.Series) -> bool:

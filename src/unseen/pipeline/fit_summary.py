@@ -21,6 +21,9 @@ _LABELS_SAY = {
     "domains": "labels raise scores near labelled anomalies, as far as no kind left out in new domains loses",
 }
 
+_NAMES_OF_LABELS = {"kind", "label", "labels", "class", "target", "y", "anomaly", "is_anomaly", "outlier"}
+"""What columns of labels are usually called."""
+
 _ROWS_TO_BE_SURE = 20
 _SHOWN = 5
 
@@ -134,7 +137,7 @@ def summarise(
     n_calibration = len(calibration.normal_scores)
     notes = [*table.notes, *preprocessor.notes_]
     if table.y is None:
-        notes.append("no kind or label column was named: all rows are taken as normal")
+        notes.append("no kind or label column was named: all rows are taken as normal" + _maybe_labels(table))
     notes += [*_on_row_numbers(table), *_on_unused_columns(table, preprocessor)]
     notes += [*_on_trimming(detector), *_on_labels(detector, labels)]
     if calibration.smallest_p > detector.false_alarm_rate:
@@ -162,6 +165,15 @@ def summarise(
         seconds=seconds,
         n_calibration_domains=int(calibration.n_domains),
     )
+
+
+def _maybe_labels(table: Table) -> str:
+    """Name the columns that are used as features though their names say that they hold labels."""
+    named = [name for name in table.schema.names if name.strip().casefold() in _NAMES_OF_LABELS]
+    if not named:
+        return ""
+    told = ", ".join(map(repr, named))
+    return f"; {told} may hold labels and is used as a feature: name it with --kind-column, or --ignore it"
 
 
 def _on_row_numbers(table: Table) -> list[str]:

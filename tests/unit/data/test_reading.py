@@ -236,6 +236,33 @@ def test_dates_are_left_out_and_said(tmp_path: Path) -> None:
     assert any("'when'" in note for note in table.notes)
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["2020-01-01", "2020-12-31"],
+        ["2020-01-01T10:00:00Z", ""],
+        ["5/7/2017 8:49", "13/7/2017 08:49:01 PM"],
+        ["31.12.2019", "1.1.2020"],
+        ["1/2/03", "1/2/04"],
+    ],
+)
+def test_dates_as_text_are_left_out_too_unless_asked_for(tmp_path: Path, cells: list[str]) -> None:
+    frame = pl.DataFrame({"a": [1.0, 2.5], "when": cells, "kind": ["normal", "normal"]})
+    path = write(frame, tmp_path / "t.csv")
+    table = read_table(path, ColumnRoles(kind="kind"))
+    assert table.schema.names == ("a",)
+    assert any("'when'" in note for note in table.notes)
+    asked = read_table(path, ColumnRoles(kind="kind", categorical=("when",)))
+    assert asked.schema.names == ("a", "when")
+
+
+@pytest.mark.parametrize("cells", [["10.0.0.1", "10.0.0.2"], ["1.2.10", "1.2.11"], ["2020-01-01", "today"]])
+def test_text_that_is_not_all_dates_stays(tmp_path: Path, cells: list[str]) -> None:
+    frame = pl.DataFrame({"a": [1.0, 2.5], "when": cells, "kind": ["normal", "normal"]})
+    table = read_table(write(frame, tmp_path / "t.csv"), ColumnRoles(kind="kind"))
+    assert table.schema.names == ("a", "when")
+
+
 def test_labels_as_numbers(tmp_path: Path) -> None:
     path = put(tmp_path, "t.csv", "a,y\n1,0\n2,1.0\n3,-1\n4,\n5,False\n")
     table = read_table(path, ColumnRoles(label="y"))
