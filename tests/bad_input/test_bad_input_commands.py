@@ -310,6 +310,17 @@ def _(folder: Path) -> None:
     assert "all rows are taken as normal" in result.output
 
 
+@row("column of few values that normals and anomalies never share")
+def _(folder: Path) -> None:
+    rows = frame(400).with_columns(
+        symbol=pl.when(pl.col("kind") == "benign").then(pl.lit("N")).otherwise(pl.lit("V"))
+    )
+    told = "'symbol': no labelled anomaly has a value that a normal has"
+    assert told in fit_done(folder, put(folder, "rows.csv", rows)).output
+    mixed = rows.with_columns(symbol=pl.when(pl.col("a") > 0).then(pl.lit("V")).otherwise("symbol"))
+    assert told not in fit_done(folder, put(folder, "rows.csv", mixed)).output
+
+
 @row("`--keep` of lists or structures in a CSV")
 def _(folder: Path) -> None:
     rows = frame().with_columns(pair=pl.concat_list("a", "b"))

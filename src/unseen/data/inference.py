@@ -6,6 +6,7 @@ wholly is an error that names the first other cell, rather than a text column by
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from unseen.data.text import TextSource, split_numbers
 from unseen.errors import ReadError, SchemaError
 
 _BATCH_ROWS = 1 << 20
+_PANDAS_INDEX = r"__index_level_\d+__"
 _DECIMAL_COMMA = r"^[+-]?\d*,\d+(?:[eE][+-]?\d+)?$"
 _WHOLE_NUMBER = r"^[+-]?\d+$"
 _DATE = (
@@ -65,7 +67,7 @@ def infer_files(
         If there are no rows.
     """
     hints = [source.hints() for source in sources]
-    names, unusable = _feature_columns(sources, hints, roles)
+    names, unusable, indices = _feature_columns(sources, hints, roles)
     numeric = {
         name
         for name in names
@@ -79,6 +81,8 @@ def infer_files(
     dated = [name for name in names if types[name] == "categorical" and _holds_dates(name, pieces, roles)]
     names, unusable = _without(names, dated, sources[0]), [*unusable, *dated]
     notes = [f"columns of dates, lists or bytes are not used: {listed(unusable)}."] if unusable else []
+    if indices:
+        notes.append(f"the row index of pandas is not used: {listed(indices)}.")
     pieces = [
         replace(piece, batch=replace(piece.batch, frame=piece.batch.frame.select(names))) for piece in pieces
     ]
@@ -99,16 +103,18 @@ def infer_files(
 
 def _feature_columns(
     sources: Sequence[TableSource], hints: Sequence[dict[str, ColumnHint]], roles: ColumnRoles
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str], list[str], list[str]]:
     first = sources[0]
     check_columns(first.file, first.columns, roles.named, "label, domain or group")
     check_columns(first.file, first.columns, roles.ignore, "ignored")
     check_columns(first.file, first.columns, roles.categorical, "categorical")
     candidates = [name for name in first.columns if roles.is_feature(name)]
+    indices = [name for name in candidates if re.fullmatch(_PANDAS_INDEX, name)]
+    candidates = _without(candidates, indices, first)
     for source in sources[1:]:
         check_columns(source.file, source.columns, [*roles.named, *candidates], "needed")
     unusable = [name for name in candidates if any(hint[name] == "unusable" for hint in hints)]
-    return _without(candidates, unusable, first), unusable
+    return _without(candidates, unusable, first), unusable, indices
 
 
 def _without(names: Sequence[str], unusable: Sequence[str], source: TableSource) -> list[str]:

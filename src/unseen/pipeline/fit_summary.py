@@ -25,6 +25,9 @@ _NAMES_OF_LABELS = {"kind", "label", "labels", "class", "target", "y", "anomaly"
 """What columns of labels are usually called."""
 
 _ROWS_TO_BE_SURE = 20
+_FEW_VALUES = 50
+"""No more has a column of names or codes."""
+
 _SHOWN = 5
 
 
@@ -138,7 +141,7 @@ def summarise(
     notes = [*table.notes, *preprocessor.notes_]
     if table.y is None:
         notes.append("no kind or label column was named: all rows are taken as normal" + _maybe_labels(table))
-    notes += [*_on_row_numbers(table), *_on_unused_columns(table, preprocessor)]
+    notes += [*_on_row_numbers(table), *_on_leaks(table), *_on_unused_columns(table, preprocessor)]
     notes += [*_on_trimming(detector), *_on_labels(detector, labels)]
     if calibration.smallest_p > detector.false_alarm_rate:
         notes.append(
@@ -191,6 +194,28 @@ def _on_row_numbers(table: Table) -> list[str]:
     return [
         f"{', '.join(found)}: every row has more (or less) than the row before, as row numbers and times do; "
         "new rows will lie beyond all of these, so leave such a column out (--ignore)"
+    ]
+
+
+def _on_leaks(table: Table) -> list[str]:
+    """Say which columns of few values share none between normals and labelled anomalies, as labels do."""
+    labels = table.labels
+    if labels.normal.sum() < _ROWS_TO_BE_SURE or labels.anomaly.sum() < _ROWS_TO_BE_SURE:
+        return []
+    found = []
+    for name in table.schema.names:
+        values = table.features[name]
+        if values.n_unique() > _FEW_VALUES:
+            continue
+        of_normals = values.filter(pl.Series(labels.normal)).unique()
+        of_anomalies = values.filter(pl.Series(labels.anomaly)).unique()
+        if not of_anomalies.is_in(of_normals.implode(), nulls_equal=True).any():
+            found.append(repr(name))
+    if not found:
+        return []
+    return [
+        f"{', '.join(found)}: no labelled anomaly has a value that a normal has; if the column was made from "
+        "the labels, leave it out (--ignore)"
     ]
 
 

@@ -22,7 +22,7 @@ from sklearn.base import clone
 
 from unseen.data import Table, TablePreprocessor, TableSchema
 from unseen.detectors.base import BaseDetector
-from unseen.detectors.fused.reasons import Reasons
+from unseen.detectors.fused.reasons import NOVEL, USUAL, Reasons
 from unseen.errors import LabelError, ParameterError, SchemaError
 from unseen.pipeline.fit_summary import FitSummary, summarise
 from unseen.references import reference_rows
@@ -231,8 +231,10 @@ class TableModel:
         else:
             score = self.detector.decision_function(X, domains=domains)
         limit = self.calibration.threshold if threshold is None else threshold
-        p_value = self.calibration.p_values(score)
-        return ScoredBatch(score, p_value, score > limit, contributions, reason, like_kind)
+        p_value, flagged = self.calibration.p_values(score), score > limit
+        if reason is not None:  # where many normals may be flagged, usual ones are, too
+            reason = np.where(flagged & (reason == USUAL), NOVEL, reason)
+        return ScoredBatch(score, p_value, flagged, contributions, reason, like_kind)
 
     def score_table(self, table: Table, *, explain: bool = False) -> ScoredBatch:
         """Score a table in memory.

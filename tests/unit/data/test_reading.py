@@ -7,6 +7,7 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -261,6 +262,14 @@ def test_text_that_is_not_all_dates_stays(tmp_path: Path, cells: list[str]) -> N
     frame = pl.DataFrame({"a": [1.0, 2.5], "when": cells, "kind": ["normal", "normal"]})
     table = read_table(write(frame, tmp_path / "t.csv"), ColumnRoles(kind="kind"))
     assert table.schema.names == ("a", "when")
+
+
+def test_the_row_index_of_pandas_is_no_feature(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"a": [1.0, 2.5, 0.5], "kind": ["normal"] * 3}, index=[7, 3, 5])
+    rows.to_parquet(tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet", ColumnRoles(kind="kind"))
+    assert table.schema.names == ("a",)
+    assert any("row index of pandas" in note and "'__index_level_0__'" in note for note in table.notes)
 
 
 def test_labels_as_numbers(tmp_path: Path) -> None:
