@@ -161,7 +161,7 @@ def test_row_numbers_among_the_features_are_named(table, step):
 
 def test_no_flagged_row_is_called_usual(make_table: Callable[..., Table]) -> None:
     """A threshold that flags a third of the normals flags some in their midst."""
-    model = TableModel.fit(make_table(), UnseenDetector(n_trees=5, n_jobs=1, labels="ignore"))
+    model = TableModel.fit(make_table(0), UnseenDetector(n_trees=5, n_jobs=1, labels="ignore"))
     rows = make_table(1, 200, 10)
     plain = model.score_table(rows, explain=True)
     assert plain.reason is not None
