@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from unseen.pipeline import ImageModel, ScoreSummary, TableModel
 
 _LOW_MEDIAN_P = 0.35
+_ENOUGH_ROWS = 20
+"""Fewer p-values say nothing of how they are distributed."""
+
 _OF_TABLES = ("keep", "domain_column", "encoding", "top_features", "batch_rows")
 _OF_PICTURES = ("maps", "skip_unreadable", "layout")
 
@@ -212,8 +215,9 @@ def describe(summary: ScoreSummary) -> list[str]:
     list of str
     """
     share = summary.n_flagged / summary.n_rows
+    rows = f"{summary.n_rows:,} row{'s' * (summary.n_rows != 1)}"
     lines = [
-        f"scored {summary.n_rows:,} rows in {summary.seconds:.1f} s, {summary.rows_per_second:,.0f} a second",
+        f"scored {rows} in {summary.seconds:.1f} s, {summary.rows_per_second:,.0f} a second",
         f"flagged {summary.n_flagged:,} ({share:.2%}); rule: {summary.rule}",
     ]
     if summary.n_without_references:
@@ -224,14 +228,23 @@ def describe(summary: ScoreSummary) -> list[str]:
     if summary.other_categories:
         counts = ", ".join(f"{name!r} {count:,}" for name, count in summary.other_categories.items())
         lines.append(f"note: rows with a category that the training normals lack, or hardly have: {counts}")
-    lines.append(
+    if summary.n_rows >= _ENOUGH_ROWS:
+        lines += _on_p_values(summary)
+    return [*lines, f"wrote {summary.out}"]
+
+
+def _on_p_values(summary: ScoreSummary) -> list[str]:
+    """Say how p-values lie, which tells drifted normals from those of the fit if most rows are normal."""
+    lines = [
         f"p-values: median {summary.median_p:.2g}, distance from uniform {summary.p_distance:.2g} (normals "
         "like those of the fit: .5 and about 0; anomalies among the rows, or drift of the normals, move both)"
-    )
+    ]
     if summary.median_p < _LOW_MEDIAN_P:
+        all_adapted = summary.n_without_references == 0
+        advice = "give more references" if all_adapted else "adapt to references of this place"
         lines.append(
             f"note: half of the rows have p-values of {summary.median_p:.2g} or less, which is rare where "
             "most rows are normals like those of the fit; if they are normal, normals have drifted, and more "
-            "than the promised share is flagged: adapt to references of this place, or fit again"
+            f"than the promised share is flagged: {advice}, or fit again"
         )
-    return [*lines, f"wrote {summary.out}"]
+    return lines
