@@ -288,6 +288,34 @@ def _(folder: Path) -> None:
     assert not (folder / "s.parquet").exists()
 
 
+@row("percent and currency signs")
+def _(folder: Path) -> None:
+    rows = frame().with_columns(share=pl.Series([f"{i % 9}.5%" if i % 3 else "7" for i in range(200)]))
+    file = put(folder, "rows.csv", rows)
+    fit_refused(folder, file, "rows.csv", "row 2", "'share'", "1.5%", "without % or a currency sign")
+    money = rows.with_columns(share=pl.Series([f"$ {i % 9}" for i in range(200)]))
+    fit_refused(folder, put(folder, "rows.csv", money), "row 1", "'share'", "$ 0")
+    assert command("fit", file, *FIT, "--categorical", "share", "--out", folder / "m").exit_code == 0
+    names = rows.with_columns(share=pl.Series(["5%" if i % 2 else "half" for i in range(200)]))
+    fit_done(folder, put(folder, "rows.csv", names))
+
+
+@row("many copies of the same normals")
+def _(folder: Path) -> None:
+    told = "normals repeat another one cell by cell"
+    few = frame(40)
+    result = fit_done(folder, put(folder, "rows.csv", pl.concat([few] * 5)))
+    assert f"144 of 180 {told}" in result.output
+    assert told not in fit_done(folder, put(folder, "rows.csv", frame())).output
+
+
+@row("kind column that is the domain or group column, too")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame())
+    for option in ("--domain-column", "--group-column"):
+        fit_refused(folder, file, "'kind' says which rows are anomalies", roles=(*FIT, option, "kind"))
+
+
 @row("text column of dates")
 def _(folder: Path) -> None:
     days = [f"2024-01-{1 + i % 4:02d} 08:30:00" for i in range(200)]

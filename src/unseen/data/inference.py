@@ -23,6 +23,8 @@ _BATCH_ROWS = 1 << 20
 _PANDAS_INDEX = r"__index_level_\d+__"
 _DECIMAL_COMMA = r"^[+-]?\d*,\d+(?:[eE][+-]?\d+)?$"
 _WHOLE_NUMBER = r"^[+-]?\d+$"
+_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)$"
+_NUMBER_AND_SIGN = r"^(?:[$€£]\s*[+-]?(?:\d+\.?\d*|\.\d+)|[+-]?(?:\d+\.?\d*|\.\d+)\s*[%$€£])$"
 _DATE = (
     r"^(\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{1,2}/\d{1,2}/\d{2})([ T]+\d{1,2}:.*)?$"
 )
@@ -173,24 +175,25 @@ def _settle(name: str, pieces: Sequence[_Piece], roles: ColumnRoles) -> ColumnTy
             f"{first_other} {n_numbers} cells of this column are numbers and {n_other} are text: "
             "correct them, ignore the column or read it as categorical."
         )
-    _refuse_decimal_commas(name, pieces)
+    _refuse_as_text(name, pieces, _DECIMAL_COMMA, _WHOLE_NUMBER, "a number with a decimal point")
+    _refuse_as_text(name, pieces, _NUMBER_AND_SIGN, _NUMBER, "a number without % or a currency sign")
     return "boolean" if n_numbers == 0 and _says_true_or_false(columns) else "categorical"
 
 
-def _refuse_decimal_commas(name: str, pieces: Sequence[_Piece]) -> None:
-    """A column of numbers with decimal commas would become a text column by accident."""
+def _refuse_as_text(name: str, pieces: Sequence[_Piece], odd: str, plain: str, wanted: str) -> None:
+    """A column of numbers of which some are written oddly would become a text column by accident."""
     first: SchemaError | None = None
     for piece in pieces:
         column = piece.batch.frame[name]
         text = as_text(column)
         known = text != ""
-        with_comma = text.str.contains(_DECIMAL_COMMA)
-        if not (with_comma | ~known | text.str.contains(_WHOLE_NUMBER)).all():
+        oddly = text.str.contains(odd)
+        if not (oddly | ~known | text.str.contains(plain)).all():
             return
-        if first is None and with_comma.any():
-            row = with_comma.arg_true()[0]
-            wanted = "a number with a decimal point (or name the column as categorical)"
-            first = bad_cell(piece.source.file, piece.batch.record(row), name, column[row], wanted)
+        if first is None and oddly.any():
+            row = oddly.arg_true()[0]
+            told = f"{wanted} (or name the column as categorical)"
+            first = bad_cell(piece.source.file, piece.batch.record(row), name, column[row], told)
     if first is not None:
         raise first
 

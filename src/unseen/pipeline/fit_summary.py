@@ -25,6 +25,7 @@ _NAMES_OF_LABELS = {"kind", "label", "labels", "class", "target", "y", "anomaly"
 """What columns of labels are usually called."""
 
 _ROWS_TO_BE_SURE = 20
+_MANY_COPIES = 0.25
 _FEW_VALUES = 50
 """No more has a column of names or codes."""
 
@@ -141,7 +142,8 @@ def summarise(
     notes = [*table.notes, *preprocessor.notes_]
     if table.y is None:
         notes.append("no kind or label column was named: all rows are taken as normal" + _maybe_labels(table))
-    notes += [*_on_row_numbers(table), *_on_leaks(table), *_on_unused_columns(table, preprocessor)]
+    notes += [*_on_row_numbers(table), *_on_leaks(table, preprocessor), *_on_repeats(table)]
+    notes += [*_on_unused_columns(table, preprocessor)]
     notes += [*_on_trimming(detector), *_on_labels(detector, labels)]
     if calibration.smallest_p > detector.false_alarm_rate:
         notes.append(
@@ -197,15 +199,27 @@ def _on_row_numbers(table: Table) -> list[str]:
     ]
 
 
-def _on_leaks(table: Table) -> list[str]:
+def _on_repeats(table: Table) -> list[str]:
+    """Say if many normals are copies of others: held back, they are more usual than new rows are."""
+    normals = table.features.filter(pl.Series(table.labels.normal))
+    n_copies = len(normals) - normals.hash_rows().n_unique()
+    if len(normals) < _ROWS_TO_BE_SURE or n_copies < _MANY_COPIES * len(normals):
+        return []
+    return [
+        f"{n_copies:,} of {len(normals):,} normals repeat another one cell by cell; unless new rows do so, "
+        "too, more of them are flagged than the threshold promises"
+    ]
+
+
+def _on_leaks(table: Table, preprocessor: TablePreprocessor) -> list[str]:
     """Say which columns of few values share none between normals and labelled anomalies, as labels do."""
-    labels = table.labels
+    labels, used = table.labels, set(preprocessor.column_of_feature_.tolist())
     if labels.normal.sum() < _ROWS_TO_BE_SURE or labels.anomaly.sum() < _ROWS_TO_BE_SURE:
         return []
     found = []
-    for name in table.schema.names:
+    for place, name in enumerate(table.schema.names):
         values = table.features[name]
-        if values.n_unique() > _FEW_VALUES:
+        if place not in used or values.n_unique() > _FEW_VALUES:
             continue
         of_normals = values.filter(pl.Series(labels.normal)).unique()
         of_anomalies = values.filter(pl.Series(labels.anomaly)).unique()
