@@ -64,7 +64,7 @@ class ColumnRoles:
             value = getattr(self, name)
             if value is not None and value in (self.kind, self.label):
                 raise ParameterError(
-                    f"ColumnRoles: {value!r} says which rows are anomalies; it cannot be the {name} column, too."
+                    f"ColumnRoles: {value!r} says which rows are anomalies, and cannot be the {name} column."
                 )
 
     @property
