@@ -119,6 +119,7 @@ def score_file(
     false_alarm_rate: float | None = None,
     false_discovery_rate: float | None = None,
     batch_rows: int = BATCH_ROWS,
+    encoding: str = "utf-8",
     progress: Progress | None = None,
 ) -> ScoreSummary:
     """Score the rows of a file, a folder or a glob and write one row of scores for each.
@@ -144,6 +145,8 @@ def score_file(
         Flag by Benjamini and Hochberg over the whole file instead.
     batch_rows : int
         Rows that are in memory together; about five such batches are.
+    encoding : str
+        Character encoding of text files.
     progress : callable or None
         Told how many rows were scored.
 
@@ -173,7 +176,7 @@ def score_file(
     counts = None if false_discovery_rate is None else PValueCounts()
     tally = _Tally()
     encoder = ScoreEncoder(model.columns, top_features=top_features, with_file=not Path(source).is_file())
-    batches = scan_table(source, schema or model.schema, batch_rows=batch_rows, keep=keep)
+    batches = scan_table(source, schema or model.schema, batch_rows=batch_rows, keep=keep, encoding=encoding)
     scored = _scored(model, batches, encoder, false_alarm_rate, counts, tally, progress)
     p_limit: float | None = None
     with staged(target) as path:

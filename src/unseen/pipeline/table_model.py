@@ -22,7 +22,7 @@ from sklearn.base import clone
 
 from unseen.data import Table, TablePreprocessor, TableSchema
 from unseen.detectors.base import BaseDetector
-from unseen.detectors.fused.reasons import Reasons
+from unseen.detectors.fused.reasons import NOVEL, USUAL, Reasons
 from unseen.errors import LabelError, ParameterError, SchemaError
 from unseen.pipeline.fit_summary import FitSummary, summarise
 from unseen.references import reference_rows
@@ -231,10 +231,12 @@ class TableModel:
         else:
             score = self.detector.decision_function(X, domains=domains)
         names = np.full(len(score), UNNAMED_DOMAIN) if domains is None else domains
-        found = self.detector.calibrations_
-        limits = found.thresholds(names, rate=false_alarm_rate)
-        p_value = found.p_values(score, names)
-        return ScoredBatch(score, p_value, score > limits, contributions, reason, like_kind)
+        sets = self.detector.calibrations_
+        p_value = sets.p_values(score, names)
+        flagged = np.asarray(score > sets.thresholds(names, rate=false_alarm_rate))
+        if reason is not None:  # where many normals may be flagged, usual ones are, too
+            reason = np.where(flagged & (reason == USUAL), NOVEL, reason)
+        return ScoredBatch(score, p_value, flagged, contributions, reason, like_kind)
 
     def score_table(self, table: Table, *, explain: bool = False) -> ScoredBatch:
         """Score a table in memory.
