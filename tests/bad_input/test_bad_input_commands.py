@@ -288,6 +288,15 @@ def _(folder: Path) -> None:
     assert not (folder / "s.parquet").exists()
 
 
+@row("`--test` that is FILE itself")
+def _(folder: Path) -> None:
+    file, out = put(folder, "rows.csv", frame()), folder / "out"
+    same = folder / "." / "rows.csv"
+    roles = ("--kind-column", "kind", "--normal", "benign", "--shots", 0)
+    refused(command("evaluate", file, *roles, "--test", same, "--out", out), "is FILE itself")
+    assert not out.exists()
+
+
 @row("percent and currency signs")
 def _(folder: Path) -> None:
     rows = frame().with_columns(share=pl.Series([f"{i % 9}.5%" if i % 3 else "7" for i in range(200)]))
