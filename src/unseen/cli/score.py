@@ -223,6 +223,12 @@ def describe(summary: ScoreSummary) -> list[str]:
         f"scored {rows} in {summary.seconds:.1f} s, {summary.rows_per_second:,.0f} a second",
         f"flagged {summary.n_flagged:,} ({share:.2%}); rule: {summary.rule}",
     ]
+    if summary.n_of_known_domains:
+        above = "" if summary.known_threshold is None else f"; flagged above {summary.known_threshold:.6g}"
+        lines.append(
+            f"note: {summary.n_of_known_domains:,} rows are of domains that the fit knows; they are compared "
+            f"with its own normals, each left out{above}"
+        )
     if summary.n_without_references:
         lines.append(
             f"note: {summary.n_without_references:,} rows are of domains without references; "

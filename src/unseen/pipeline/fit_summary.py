@@ -73,6 +73,11 @@ class FitSummary:
     suspects : dict or None
         How many rows taken for normal look anomalous, and the first of them; see
         :mod:`unseen.pipeline.suspects`.
+    n_known_domains, n_known_calibration : int
+        Domains that the fit knows and whose rows, where they are named, are compared with other normals than
+        rows of new ones; how many these are. 0 where all rows are compared with the same.
+    known_threshold : float or None
+        Score above which such rows are flagged.
     """
 
     detector: str
@@ -94,6 +99,9 @@ class FitSummary:
     n_calibration_domains: int = 0
     estimate: dict[str, Any] | None = field(default=None)
     suspects: dict[str, Any] | None = field(default=None)
+    n_known_domains: int = 0
+    n_known_calibration: int = 0
+    known_threshold: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as values that JSON can hold."""
@@ -137,8 +145,8 @@ def summarise(
     -------
     FitSummary
     """
-    labels, calibration = table.labels, detector.calibration_
-    assert calibration is not None
+    labels, sets = table.labels, detector.calibrations_
+    calibration, known = sets.usual, sets.known
     n_calibration = len(calibration.normal_scores)
     notes = [*table.notes, *preprocessor.notes_]
     if table.y is None:
@@ -170,6 +178,9 @@ def summarise(
         notes=tuple(dict.fromkeys(notes)),
         seconds=seconds,
         n_calibration_domains=int(calibration.n_domains),
+        n_known_domains=0 if known is None else len(sets.known_domains),
+        n_known_calibration=0 if known is None else len(known.normal_scores),
+        known_threshold=None if known is None else float(known.threshold),
     )
 
 
