@@ -188,9 +188,9 @@ def resolve_labels(
     n_rows : int
         The number of rows that every argument must have.
     y : array-like of shape (n_rows,) or None
-        0 normal, 1 anomaly, -1 or missing unlabelled; or kind names, of which ``normal`` are the normal ones
-        and an empty or missing one means unlabelled. None: from ``kinds``, or all rows normal if that is None
-        too.
+        0 normal, 1 anomaly, -1 (among objects also None, ``pandas.NA``) unlabelled; or kind names, of which
+        ``normal`` are the normal ones and an empty or missing one means unlabelled. None: from ``kinds``, or
+        all rows normal if that is None too.
     kinds : array-like of shape (n_rows,) or None
         Kind name of each row. Read only where ``y`` is 1 if ``y`` is given as numbers.
     domains, groups : array-like of shape (n_rows,) or None
@@ -276,7 +276,7 @@ def resolve_domains(owner: object, n_rows: int, domains: ArrayLike | None) -> St
 
 
 def _numbers_if_any(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return objects that are all numbers, truth values or missing as numbers, others as they are."""
+    """Return objects that are all numbers, truth values or missing (-1) as numbers, others as they are."""
     if array.dtype.kind != "O" or any(isinstance(value, str) for value in array.flat):
         return array
     missing = np.array(
@@ -285,7 +285,7 @@ def _numbers_if_any(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     present = array.ravel()[~missing]
     if len(present) == 0 or not all(isinstance(value, (Real, np.bool_)) for value in present):
         return array
-    numbers = np.full(array.size, np.nan)
+    numbers = np.full(array.size, float(UNLABELLED))
     numbers[~missing] = present.astype(np.float64)
     return numbers.reshape(array.shape)
 
@@ -293,8 +293,6 @@ def _numbers_if_any(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _codes(who: str, array: np.ndarray[Any, Any], n_rows: int) -> np.ndarray[Any, np.dtype[np.int8]]:
     if array.shape != (n_rows,):
         raise LabelError(f"{who}: y must have one value a row ({n_rows}), got shape {array.shape}.")
-    if array.dtype.kind == "f":
-        array = np.where(np.isnan(array), UNLABELLED, array)
     bad = ~np.isin(array, (NORMAL, ANOMALY, UNLABELLED))
     if bad.any():
         raise LabelError(

@@ -297,6 +297,29 @@ def _(folder: Path) -> None:
     assert not out.exists()
 
 
+@row("`--references` that are FILE itself")
+def _(folder: Path) -> None:
+    fit_done(folder, put(folder, "rows.csv", frame()))
+    good, out = good_rows(folder), folder / "scores.csv"
+    refused(command("score", folder / "m", good, "--references", good, "--out", out), "is FILE itself")
+    assert not out.exists()
+
+
+@row("a domain column with empty cells")
+def _(folder: Path) -> None:
+    told = "normals have no domain"
+    roles = (*FIT, "--domain-column", "site", "--out", folder / "m")
+    sites = [f"s{i % 6}" for i in range(200)]
+    whole = put(folder, "whole.csv", frame().with_columns(site=pl.Series(sites)))
+    assert told not in command("fit", whole, *roles).output
+    gaps = [None if i % 20 == 1 else site for i, site in enumerate(sites)]
+    assert (
+        f"10 {told}"
+        in command("fit", put(folder, "gaps.csv", frame().with_columns(site=pl.Series(gaps))), *roles).output
+    )
+    assert "domains: 6" in command("fit", folder / "gaps.csv", *roles).output
+
+
 @row("percent and currency signs")
 def _(folder: Path) -> None:
     rows = frame().with_columns(share=pl.Series([f"{i % 9}.5%" if i % 3 else "7" for i in range(200)]))

@@ -61,6 +61,7 @@ def score(
     as_json: options.AsJson = False,
 ) -> None:
     """Score every row or picture: score, p_value, flagged, and what says most. Memory stays bounded."""
+    from unseen.errors import ParameterError
     from unseen.persistence import load
     from unseen.pipeline import ImageModel, count_rows, score_file
 
@@ -79,6 +80,10 @@ def score(
         return
     options.refuse_given(context, _OF_PICTURES, f"{file} is no folder of pictures")
     if references is not None:
+        if Path(references).exists() and Path(file).exists() and Path(references).samefile(file):
+            raise ParameterError(
+                f"--references {references} is FILE itself: rows that are taken for normal cannot be scored."
+            )
         fitted = adapt_to(fitted, references, domain_column, encoding, quiet=as_json)
     with row_progress("scoring", count_rows(file)) as advance:
         summary = score_file(
@@ -186,10 +191,8 @@ def adapt_to(
     adapted = model.adapt(table)
     n_domains = 0 if table.domains is None else len(set(table.domains.tolist()) - {""})
     of = f"{n_domains:,} domain{'s' * (n_domains != 1)}" if n_domains else "rows without a domain"
-    say(
-        f"{len(table):,} references for {of}; {model.summary.detector}: {model.detector.reference_use}",
-        quiet=quiet,
-    )
+    given = f"{len(table):,} reference{'s' * (len(table) != 1)} for {of}"
+    say(f"{given}; {model.summary.detector}: {model.detector.reference_use}", quiet=quiet)
     held_back = f"{model.summary.n_calibration:,} normals held back by the fit"
     if adapted.calibration.n_domains:
         n_left_out = int(adapted.calibration.n_domains)

@@ -12,6 +12,7 @@ import polars as pl
 from unseen.data import Table, TablePreprocessor
 from unseen.detectors import DETECTORS
 from unseen.detectors.base import BaseDetector
+from unseen.detectors.fused.left_out import LEAST_DOMAINS
 from unseen.types import UNNAMED_DOMAIN, Labels, StrArray
 
 _LABELS_SAY = {
@@ -151,7 +152,7 @@ def summarise(
     if table.y is None:
         notes.append("no kind or label column was named: all rows are taken as normal" + _maybe_labels(table))
     notes += [*_on_row_numbers(table), *_on_leaks(table, preprocessor), *_on_repeats(table)]
-    notes += [*_on_unused_columns(table, preprocessor)]
+    notes += [*_on_unused_columns(table, preprocessor), *_on_missing_domains(labels)]
     notes += [*_on_trimming(detector), *_on_labels(detector, labels)]
     if calibration.smallest_p > detector.false_alarm_rate:
         notes.append(
@@ -207,6 +208,18 @@ def _on_row_numbers(table: Table) -> list[str]:
     return [
         f"{', '.join(found)}: every row has more (or less) than the row before, as row numbers and times do; "
         "new rows will lie beyond all of these, so leave such a column out (--ignore)"
+    ]
+
+
+def _on_missing_domains(labels: Labels) -> list[str]:
+    """Say that normals without a domain keep the threshold from being made for new domains."""
+    domains = labels.domains[labels.normal]
+    n_without = int((domains == UNNAMED_DOMAIN).sum())
+    if n_without == 0 or len(np.unique(domains)) <= LEAST_DOMAINS:
+        return []
+    return [
+        f"{n_without:,} normals have no domain, so threshold and estimate are not made for new domains, as "
+        "they are where all have one; name theirs, or leave these rows out"
     ]
 
 
