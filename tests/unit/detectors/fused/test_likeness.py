@@ -21,6 +21,7 @@ from unseen.detectors.fused.likeness import (
     drift_stands_out,
     expected_gain,
     raised_by_likeness,
+    strength_of_one_name,
     typical_likeness,
 )
 from unseen.metrics.ranking import auroc
@@ -212,17 +213,26 @@ def test_labels_that_make_drift_stand_out_are_careful_unless_groups_gain():
         assert choose_likeness(fits + drifted, ONE_CUE).name == name
 
 
-def test_bold_labels_of_one_name_say_more_than_those_of_many():
-    """Their level is the median of the normals' likeness, and what they add ends far beyond novelty."""
+def test_bold_labels_of_one_name_start_at_the_median_and_raise_normals_by_two_reaches_at_most():
     fits = rounds(kinds=1.0, parts=6.0, sort="group")
     rule = choose_likeness(fits, ONE_CUE)
-    fresh = [np.median(item.likeness[~item.y]) for item in fits if not item.drifted]
-    assert rule.level == pytest.approx(max(fresh))
-    assert (rule.strength, rule.most) == (STRENGTH_OF_ONE_NAME, MOST_REACHES_OF_ONE_NAME)
+    likeness = [item.likeness[~item.y] for item in fits if not item.drifted]
+    assert rule.level == pytest.approx(max(np.median(values) for values in likeness))
+    novelty = fits[0].placed[~fits[0].y, 0]
+    reach = np.quantile(novelty, 0.995) - np.median(novelty)
+    top = max(np.quantile(values, 0.995) for values in likeness)
+    assert rule.strength == pytest.approx(2 * reach / np.log1p(np.exp(top - rule.level)))
+    assert 0 < rule.strength < STRENGTH_OF_ONE_NAME
+    assert rule.most == MOST_REACHES_OF_ONE_NAME
     named = choose_likeness(rounds(kinds=4.0, parts=6.0, names=FIVE), ONE_CUE)
     assert (named.name, named.strength, named.most) == ("bold", STRENGTH, MOST_REACHES)
-    assert rule.strength > named.strength
-    assert rule.most > named.most
+
+
+def test_the_strength_of_one_name_has_an_end():
+    """Normals that are all equally unlike labelled anomalies: log 2 would be raised by two reaches."""
+    item = judged("part", "part 0", drifted=False, novelty=5.0, likeness=3.0)
+    far = JudgedLikeness(**{**vars(item), "likeness": np.zeros(360), "placed": item.placed * 10})
+    assert strength_of_one_name([far], ONE_CUE, 0.0) == STRENGTH_OF_ONE_NAME
 
 
 def test_labels_are_silent_where_even_care_costs_a_kind():
