@@ -23,9 +23,9 @@ one only that it will not, either, k times out of k + 1.
 With one name there is no other kind to ask for, and labels may be bolder: the level is the median of the
 normals' likeness, and the end is far, m = 16 t, so that what is like labelled anomalies comes before all
 else. Instead the strength is held back, so that novel rows stay ahead of normals: b is the largest, up to 4,
-by which 99.5 % of fresh normals are raised by no more than 2 t. The n labelled rows, left out in random parts,
-stand for anomalies like the labelled ones; G groups of them (cells of k-means) for kinds that the one name may
-hide. Of n + G further anomalies about G are taken to be of a group not seen before::
+by which 99.5 % of fresh normals are raised by no more than 2 t. The n labelled rows, left out in random
+parts, stand for anomalies like the labelled ones; G groups of them (cells of k-means) for kinds that the one
+name may hide. Of n + G further anomalies about G are taken to be of a group not seen before::
 
     expected = ( n · gain of the rows + G · gain of the groups ) / (n + G)
 
