@@ -68,6 +68,8 @@ class Mode:
         What likeness to labelled anomalies adds; see :mod:`unseen.detectors.fused.likeness`.
     likeness_levels : float64 array of shape (n_labelled,)
         Above which level, for rows that are nearest to this labelled anomaly; empty where it adds nothing.
+    likeness_most : float
+        How many reaches likeness adds at most.
     """
 
     view: str
@@ -84,6 +86,7 @@ class Mode:
     odds_spread: float
     likeness_strength: float
     likeness_levels: NDArray[np.float64]
+    likeness_most: float
 
     @property
     def cues(self) -> tuple[str, ...]:
@@ -176,7 +179,8 @@ def raised_by(
     if mode.wide_strength:
         added = added + mode.wide_strength * np.logaddexp(0, (log_odds - mode.odds_centre) / mode.odds_spread)
     if mode.likeness_strength and above is not None:
-        added = added + raised_by_likeness(above, 0.0, mode.likeness_strength, mode.reach)
+        most = mode.likeness_most * mode.reach
+        added = added + raised_by_likeness(above, 0.0, mode.likeness_strength, most)
     return np.asarray(added / mode.unit)
 
 

@@ -185,6 +185,7 @@ def fit_mode(
         wide_strength=strengths.wide if labelled is not None and rule is None else 0.0,
         likeness_strength=0.0 if rule is None else rule.strength,
         likeness_levels=np.zeros(0) if rule is None else rule.of(rows.kinds),
+        likeness_most=0.0 if rule is None else rule.most,
         floor=floor,
         reach=max(reach_of(novelty), 1e-3),
         unit=max(unit, 1e-3),
@@ -377,6 +378,7 @@ def _learn_in_round(
         seed=options.seed,
         n_jobs=options.n_jobs,
         boosted=True,
+        one_name=rows.one_name,
     )
 
 
@@ -452,6 +454,7 @@ def _learn(
         seed=options.seed,
         n_jobs=options.n_jobs,
         boosted=boosted,
+        one_name=rows.one_name,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pytest
 from sklearn.ensemble import ExtraTreesClassifier
 
 from unseen.detectors.fused.choice import TOLERANCE, LeftOut, choose_cues, choose_strengths, weights_of
@@ -55,13 +56,22 @@ def test_without_knots_all_ranks_are_one_half():
     assert ranks(np.ones((2, 3)), np.zeros((3, 0))).tolist() == [[0.5] * 3] * 2
 
 
-def test_forest_agrees_with_scikit_learn_and_credits_add_up():
+@pytest.mark.parametrize("least_in_leaf", [1, 5])
+def test_forest_agrees_with_scikit_learn_and_credits_add_up(least_in_leaf: int):
     random = np.random.default_rng(1)
     X = random.normal(size=(300, 4)).astype(np.float32)
     y = X[:, 0] * X[:, 1] > 0.5
     weights = np.where(y, 3.0, 1.0)
-    forest = grow_forest(X, y, weights, n_trees=7, max_features=0.5, seed=3, n_jobs=1)
-    reference = ExtraTreesClassifier(n_estimators=7, max_features=0.5, max_depth=MAX_DEPTH, random_state=3)
+    forest = grow_forest(
+        X, y, weights, n_trees=7, max_features=0.5, seed=3, n_jobs=1, least_in_leaf=least_in_leaf
+    )
+    reference = ExtraTreesClassifier(
+        n_estimators=7,
+        max_features=0.5,
+        max_depth=MAX_DEPTH,
+        min_samples_leaf=least_in_leaf,
+        random_state=3,
+    )
     reference.fit(X, y, sample_weight=weights)
     fresh = random.normal(size=(40, 4)).astype(np.float32)
     probability = forest.probability(fresh)
