@@ -48,9 +48,9 @@ class Watched:
         self.rules = rules
         return self._areas(judged, weights, rules)
 
-    def chosen(self, asked: list, found: dict) -> str:
+    def chosen(self, asked: list, found: dict, pushed: bool) -> str:
         """Keep the choice; a fit that would ignore labels is told to keep what it learnt of them."""
-        self.name = self._chosen(asked, found)
+        self.name = self._chosen(asked, found, pushed)
         return "careful" if self.name == "off" else self.name
 
     def fit(self, detector: UnseenDetector, X: np.ndarray, y: np.ndarray) -> UnseenDetector:
@@ -76,7 +76,8 @@ def judged(data: DataSet, split: Split) -> tuple[str, dict[str, float]]:
     for name in RULES:
         rule = watched.rules[name]
         levels = rule.of(mode.labelled.kinds)
-        own = replace(mode, likeness_strength=rule.strength, likeness_levels=levels)
+        told = {"likeness_strength": rule.strength, "likeness_most": rule.most}
+        own = replace(mode, likeness_levels=levels, **told)
         areas[name] = float(auroc(labels.y[held], score_parts(own, V, None).score))
     return watched.name, areas
 

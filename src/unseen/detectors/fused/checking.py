@@ -47,6 +47,8 @@ def check_mode(mode: Mode, n_features: int) -> None:
         _check_labelled(mode.labelled, n_features, n_cues)
         if mode.likeness_strength and mode.likeness_levels.shape != mode.labelled.kinds.shape:
             raise ValueError("the labelled rows and their levels differ")
+        if mode.likeness_strength and not mode.likeness_most > 0:
+            raise ValueError("what likeness adds has no end")
 
 
 def check_scatter(
@@ -132,6 +134,8 @@ def _check_labelled(labelled: LabelledRows, n_features: int, n_cues: int) -> Non
         raise ValueError("the labelled rows and their kinds differ")
     if labelled.centre.shape != (n_features,):
         raise ValueError("the labelled rows have another number of features")
+    if not 1 <= labelled.n_near <= n_rows:
+        raise ValueError("fewer rows are labelled than are to be near")
     _check_forest(labelled.forest, n_features + n_cues)
     if labelled.boosted is not None:
         labelled.boosted.check(n_features + n_cues)

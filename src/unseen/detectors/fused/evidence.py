@@ -10,7 +10,10 @@ P(x) is the share of anomalies in the leaves of randomised trees, B(x) the log-o
 grown on the row and its novelty cues (trees that know how unusual a row is need not guess it from single
 columns); d_a and d_n are the distances to the nearest labelled anomaly and the nearest normal, e a hundredth
 of the usual distance between normals; O(x) are log-odds of a small network on a few numbers of the row
-(:mod:`unseen.detectors.fused.common_signs`), c and s their centre and spread over held-back normals.
+(:mod:`unseen.detectors.fused.common_signs`), c and s their centre and spread over held-back normals. Where
+labels only say *anomaly*, leaves of the randomised trees hold five rows at least, and d_a is a mean over the
+two nearest where twenty rows are labelled, over three from thirty on: one labelled row amid the normals says
+little.
 
 Without named domains the likeness counts, above a level (:mod:`unseen.detectors.fused.likeness`). With them
 the two other terms do: the gate g leaves a row alone unless a labelled anomaly is about as near as a normal;
@@ -37,6 +40,9 @@ _VOTE_OF_NEARNESS = 2.0
 _SUREST = 9.0
 _BOOSTED_DEPTH = 6
 _N_EDGES = 31
+_LEAST_IN_LEAF = 5
+_ROWS_A_NEIGHBOUR = 10
+_MOST_NEAR = 3
 _MOST_COLUMNS = 1_000
 _SMALLEST_SHARE = 1e-3
 _SMALLEST_RATIO = 1e-6
@@ -59,6 +65,8 @@ class LabelledRows:
         Grown on the features and the placed cues.
     boosted : LabelledTrees or None
         Grown on the same; None where only the other terms are used.
+    n_near : int
+        d_a is the mean distance to so many of the nearest anomalies.
     """
 
     rows: FloatArray
@@ -66,6 +74,7 @@ class LabelledRows:
     centre: NDArray[np.float64]
     forest: Forest
     boosted: LabelledTrees | None
+    n_near: int
 
 
 @dataclass(frozen=True)
@@ -130,6 +139,7 @@ def learn_labels(
     seed: int,
     n_jobs: int,
     boosted: bool = False,
+    one_name: bool = False,
 ) -> LabelledRows:
     """Grow trees on normals and labelled anomalies; each side, and each kind, weighs the same.
 
@@ -143,6 +153,9 @@ def learn_labels(
         Number of trees of each sort, their seed, and the threads to grow them with.
     boosted : bool
         Whether to grow boosted trees, too.
+    one_name : bool
+        Whether labels only say *anomaly*, and no domains are named. Leaves of the randomised trees then hold
+        five rows at least, so that no labelled row has one for itself, and d_a is a mean over up to three.
 
     Returns
     -------
@@ -156,13 +169,34 @@ def learn_labels(
     y = np.arange(n_rows) >= len(normals[0])
     columns = most_apart(X[~y], X[y], kinds)
     some = X if len(columns) == X.shape[1] else np.ascontiguousarray(X[:, columns])
-    forest = grow_forest(some, y, weights, n_trees=n_trees, max_features=0.5, seed=seed, n_jobs=n_jobs)
+    forest = grow_forest(
+        some,
+        y,
+        weights,
+        n_trees=n_trees,
+        max_features=0.5,
+        seed=seed,
+        n_jobs=n_jobs,
+        least_in_leaf=_LEAST_IN_LEAF if one_name else 1,
+    )
     trees = _boost(some[~y], some[y], kinds, n_trees, seed) if boosted else None
     if len(columns) < X.shape[1]:
         forest = replace(forest, features=columns[forest.features])
         trees = None if trees is None else replace(trees, features=columns[trees.features])
     rows = np.ascontiguousarray(anomalies[0])
-    return LabelledRows(rows, kinds, rows.mean(axis=0, dtype=np.float64), forest, trees)
+    n_near = how_many_near(len(kinds)) if one_name else 1
+    return LabelledRows(rows, kinds, rows.mean(axis=0, dtype=np.float64), forest, trees, n_near)
+
+
+def how_many_near(n_labelled: int) -> int:
+    """Return over how many labelled anomalies d_a is a mean: a tenth of them, from 1 to 3.
+
+    Parameters
+    ----------
+    n_labelled : int
+        Of one name.
+    """
+    return int(np.clip(n_labelled // _ROWS_A_NEIGHBOUR, 1, _MOST_NEAR))
 
 
 def _boost(
@@ -245,9 +279,9 @@ def evidence_of(
     -------
     Evidence
     """
-    distances, positions = nearest_rows(V, labelled.rows, labelled.centre, 1)
+    distances, positions = nearest_rows(V, labelled.rows, labelled.centre, labelled.n_near)
     floor = 0.01 * usual
-    ratio = (distances[:, 0] + floor) / (nearest_normal + floor)
+    ratio = (distances.mean(axis=1) + floor) / (nearest_normal + floor)
     ratio = np.maximum(ratio, _SMALLEST_RATIO)
     features = tree_features(V, placed)
     probability = labelled.forest.probability(features)

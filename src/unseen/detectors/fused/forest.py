@@ -115,6 +115,7 @@ def grow_forest(
     max_features: float,
     seed: int,
     n_jobs: int,
+    least_in_leaf: int = 1,
 ) -> Forest:
     """Grow extremely randomised trees.
 
@@ -134,6 +135,8 @@ def grow_forest(
         Seed of the trees; their number of threads changes nothing.
     n_jobs : int
         Threads to grow with.
+    least_in_leaf : int
+        Rows that a leaf holds at least.
 
     Returns
     -------
@@ -143,6 +146,7 @@ def grow_forest(
         n_estimators=n_trees,
         max_features=max_features,
         max_depth=MAX_DEPTH,
+        min_samples_leaf=least_in_leaf,
         random_state=seed,
         n_jobs=n_jobs,
     )

@@ -18,9 +18,19 @@ novel than normals are. Two levels are in question:
 The careful one is taken if no kind left out loses by it, neither against fresh normals nor against those of
 regions left out. The bold one has to gain clearly more than that. With two or more known kinds, kinds left
 out have to gain, none may lose, and there have to be five of them: that none of k lost by it says of the next
-one only that it will not, either, k times out of k + 1. With one kind there is no other to ask for: labelled
-rows left out have to gain, and twice as much as groups of labelled anomalies that are left out (again cells;
-they stand for kinds that the one name may hide) lose in the mean, regions left out or not.
+one only that it will not, either, k times out of k + 1.
+
+With one name there is no other kind to ask for, and labels may be bolder: the level is the median of the
+normals' likeness, and the end is far, m = 16 t, so that what is like labelled anomalies comes before all
+else. Instead the strength is held back, so that novel rows stay ahead of normals: b is the largest, up to 4,
+by which 99.5 % of fresh normals are raised by no more than 2 t. The n labelled rows, left out in random
+parts, stand for anomalies like the labelled ones; G groups of them (cells of k-means) for kinds that the one
+name may hide. Of n + G further anomalies about G are taken to be of a group not seen before::
+
+    expected = ( n · gain of the rows + G · gain of the groups ) / (n + G)
+
+has to be clear, and drift must not look anomalous: either normals of regions left out stand out from fresh
+ones no more than by novelty (AUROC, up to .02), or the groups gain clearly against both.
 """
 
 from __future__ import annotations
@@ -41,12 +51,16 @@ BOLD_QUANTILE = 0.80
 WAY = 0.8
 STRENGTH = 2.0
 MOST_REACHES = 2.0
+QUANTILE_OF_ONE_NAME = 0.50
+QUANTILE_OF_REACH = 0.995
+STRENGTH_OF_ONE_NAME = 4.0
+MOST_REACHES_OF_ONE_NAME = 16.0
 EVEN = 0.0
 """Even odds: what normals do not exceed, where no region of them could be left out."""
 TOLERANCE = 0.005
 SHARE_OF_MISSES = 0.05
 CLEAR_SHARE = 0.1
-GAIN_FOR_LOSS = 2.0
+DRIFT_TOLERANCE = 0.02
 LEAST_ROWS = 3
 KINDS_FOR_BOLD = 5
 """Fewer kinds left out say too little about the next one."""
@@ -110,11 +124,12 @@ class _Asked:
 
 @dataclass(frozen=True)
 class Level:
-    """Levels and strength: c of kinds that have none of their own, of those that have, and b."""
+    """c of kinds that have none of their own, and of those that have; b; and m in reaches."""
 
     level: float
     levels: dict[str, float]
     strength: float
+    most: float
 
     def of(self, kinds: StrArray) -> NDArray[np.float64]:
         """Return c of each kind, shape (n_rows,).
@@ -142,6 +157,8 @@ class LikenessRule(Level):
         c of each kind.
     strength : float
         b.
+    most : float
+        m, in reaches.
     kinds : tuple of str
         Kinds left out in turn.
     novelty, fused : float64 array of shape (n_kinds,)
@@ -155,9 +172,9 @@ class LikenessRule(Level):
 
 
 def raised_by_likeness(
-    likeness: NDArray[np.float64], level: NDArray[np.float64] | float, strength: float, reach: float
+    likeness: NDArray[np.float64], level: NDArray[np.float64] | float, strength: float, most: float
 ) -> NDArray[np.float64]:
-    """Return what likeness adds to novelty, shape (n_rows,), from 0 to twice the reach.
+    """Return what likeness adds to novelty, shape (n_rows,), from 0 to ``most``.
 
     Parameters
     ----------
@@ -167,10 +184,9 @@ def raised_by_likeness(
         c. Below it hardly anything is added.
     strength : float
         b.
-    reach : float > 0
-        t.
+    most : float > 0
+        m.
     """
-    most = MOST_REACHES * reach
     return np.asarray(most * -np.expm1(-strength / most * np.logaddexp(0, likeness - level)))
 
 
@@ -192,28 +208,55 @@ def choose_likeness(judged: Sequence[JudgedLikeness], weights: NDArray[np.float6
     """
     drifted = _level([item for item in judged if item.drifted], CAREFUL_QUANTILE)
     drifted = drifted if np.isfinite(drifted) else EVEN
-    bold = _level([item for item in judged if not item.drifted], BOLD_QUANTILE)
+    one_name = not any(item.left_out == "kind" for item in judged)
+    quantile = QUANTILE_OF_ONE_NAME if one_name else BOLD_QUANTILE
+    fresh = [item for item in judged if not item.drifted]
+    level = _level(fresh, quantile)
     typical = typical_likeness([item for item in judged if item.left_out == "part"])
     careful = {kind: drifted + WAY * max(0.0, value - drifted) for kind, value in typical.items()}
     default = max([drifted, *careful.values()])
+    level, bold = min(level, default), (STRENGTH, MOST_REACHES)
+    if one_name and fresh:
+        bold = (strength_of_one_name(fresh, weights, level), MOST_REACHES_OF_ONE_NAME)
     rules = {
-        "bold": Level(min(bold, default), {}, STRENGTH),
-        "careful": Level(default, careful, STRENGTH),
-        "off": Level(default, careful, 0.0),
+        "bold": Level(level, {}, *bold),
+        "careful": Level(default, careful, STRENGTH, MOST_REACHES),
+        "off": Level(default, careful, 0.0, MOST_REACHES),
     }
     asked, found = _areas(judged, weights, rules)
-    name = _chosen(asked, found)
+    pushed = one_name and drift_stands_out(judged, weights, rules["bold"], rules["off"]) > DRIFT_TOLERANCE
+    name = _chosen(asked, found, pushed)
     shown = [i for i, item in enumerate(asked) if not item.drifted and item.left_out in ("kind", "group")]
     rule = rules[name]
     return LikenessRule(
         rule.level,
         rule.levels,
         rule.strength,
+        rule.most,
         name,
         tuple(asked[i].kind for i in shown),
         found["off"][shown],
         found[name][shown],
     )
+
+
+def strength_of_one_name(
+    fresh: Sequence[JudgedLikeness], weights: NDArray[np.float64], level: float
+) -> float:
+    """Return the strength by which 99.5 % of normals are raised by two reaches at most, or 4 if that is less.
+
+    Parameters
+    ----------
+    fresh : sequence of JudgedLikeness
+        Fits that left out no regions of the normals, all with the same normals held back.
+    weights : float64 array of shape (n_cues,)
+        Of the cues.
+    level : float
+        c.
+    """
+    novelty = (fresh[0].placed @ weights)[~fresh[0].y]
+    steps = float(np.logaddexp(0, _level(fresh, QUANTILE_OF_REACH) - level))
+    return min(STRENGTH_OF_ONE_NAME, MOST_REACHES * max(reach_of(novelty), SHORTEST_REACH) / steps)
 
 
 def typical_likeness(parts: Sequence[JudgedLikeness]) -> dict[str, float]:
@@ -247,7 +290,52 @@ def _areas(
     return asked, {name: np.array(values) for name, values in found.items()}
 
 
-def _chosen(asked: Sequence[_Asked], found: dict[str, NDArray[np.float64]]) -> str:
+def drift_stands_out(
+    judged: Sequence[JudgedLikeness], weights: NDArray[np.float64], rule: Level, off: Level
+) -> float:
+    """Return by how much more normals of regions left out stand out from fresh ones, in AUROC.
+
+    Parameters
+    ----------
+    judged : sequence of JudgedLikeness
+        Of those that left no label out there is one with fresh normals, and some with regions left out.
+    weights : float64 array of shape (n_cues,)
+        Of the cues.
+    rule, off : Level
+        What likeness adds, and the same with nothing added.
+
+    Returns
+    -------
+    float
+        Mean over the regions; 0 where there are none.
+    """
+    told = [item for item in judged if item.left_out == "nothing"]
+    fresh = [item for item in told if not item.drifted][:1]
+    rises = []
+    for item in [item for item in told if item.drifted and fresh]:
+        y = np.repeat([False, True], [len(fresh[0].y), len(item.y)])
+        areas = [
+            float(auroc(y, np.concatenate([_fused(one, weights, level) for one in (fresh[0], item)])))
+            for level in (off, rule)
+        ]
+        rises.append(areas[1] - areas[0])
+    return float(np.mean(rises)) if rises else 0.0
+
+
+def expected_gain(of_rows: float, n_rows: int, of_groups: float, n_groups: int) -> float:
+    """Return what a further anomaly gains: n in n + G times it is like a labelled one, else of a new group.
+
+    Parameters
+    ----------
+    of_rows, n_rows : float and int
+        What labelled rows left out gain, and n.
+    of_groups, n_groups : float and int
+        What groups left out gain, and G.
+    """
+    return (n_rows * of_rows + n_groups * of_groups) / (n_rows + n_groups)
+
+
+def _chosen(asked: Sequence[_Asked], found: dict[str, NDArray[np.float64]], pushed: bool) -> str:
     """Name of the bold rule if it pays and costs little enough, else of the careful one, else "off"."""
     kinds = [i for i, item in enumerate(asked) if item.left_out == "kind"]
     groups = [i for i, item in enumerate(asked) if item.left_out == "group"]
@@ -257,11 +345,10 @@ def _chosen(asked: Sequence[_Asked], found: dict[str, NDArray[np.float64]]) -> s
     def gain(better: str, worse: str, rows: list[int]) -> float:
         return float(np.average((found[better] - found[worse])[rows], weights=n_rows[rows])) if rows else 0.0
 
-    def pays(rows: list[int]) -> float:
-        """What bold gains over careful; 0 where that is not clear."""
+    def clear(won: float, rows: list[int]) -> bool:
+        """Whether a gain is more than chance, and a tenth of what the careful rule misses."""
         missed = 1 - float(np.average(found["careful"][rows], weights=n_rows[rows])) if rows else 0.0
-        won = gain("bold", "careful", rows)
-        return won if won > max(TOLERANCE, CLEAR_SHARE * missed) else 0.0
+        return won > max(TOLERANCE, CLEAR_SHARE * missed)
 
     def harmless(name: str) -> bool:
         allowed = np.full(len(asked), TOLERANCE)
@@ -274,11 +361,17 @@ def _chosen(asked: Sequence[_Asked], found: dict[str, NDArray[np.float64]]) -> s
 
     if kinds:
         enough = len({asked[i].kind for i in kinds}) >= KINDS_FOR_BOLD
-        if enough and pays([i for i in kinds if not asked[i].drifted]) and harmless("bold"):
+        fresh = [i for i in kinds if not asked[i].drifted]
+        if enough and clear(gain("bold", "careful", fresh), fresh) and harmless("bold"):
             return "bold"
         return "careful" if harmless("careful") else "off"
-    if pays(parts) > GAIN_FOR_LOSS * max(0.0, gain("off", "bold", groups)):
-        return "bold"
+    if parts:
+        won, names = gain("bold", "careful", parts), {asked[i].kind for i in groups}
+        expected = expected_gain(won, int(n_rows[parts].sum()), gain("bold", "off", groups), len(names))
+        sorts = [[i for i in groups if asked[i].drifted == drifted] for drifted in (False, True)]
+        gained = bool(groups) and all(gain("bold", "off", rows) > TOLERANCE for rows in sorts)
+        if clear(expected, parts) and (gained or not pushed):
+            return "bold"
     return "careful" if gain("off", "careful", groups) <= TOLERANCE else "off"
 
 
@@ -314,7 +407,8 @@ def _fused(item: JudgedLikeness, weights: NDArray[np.float64], rule: Level) -> N
     """Novelty and likeness together, shape (n_rows,)."""
     novelty = item.placed @ weights
     reach = max(reach_of(novelty[~item.y]), SHORTEST_REACH)
-    raised = raised_by_likeness(item.likeness, rule.of(item.nearest), rule.strength, reach)
+    level = rule.of(item.nearest)
+    raised = raised_by_likeness(item.likeness, level, rule.strength, rule.most * reach)
     return np.asarray(novelty + raised)
 
 

@@ -36,6 +36,9 @@ from unseen.detectors.fused.ranks import ranks
 from unseen.detectors.fused.scales import CueScales
 from unseen.types import FloatArray
 
+_NOTHING = 1e-3
+"""What labels add below this, in units of the score, is no reason to name a feature."""
+
 
 @dataclass(frozen=True)
 class Mode:
@@ -67,6 +70,8 @@ class Mode:
         What likeness to labelled anomalies adds; see :mod:`unseen.detectors.fused.likeness`.
     likeness_levels : float64 array of shape (n_labelled,)
         Above which level, for rows that are nearest to this labelled anomaly; empty where it adds nothing.
+    likeness_most : float
+        How many reaches likeness adds at most.
     signs : CommonSigns or None
         Whose log-odds the wide term takes; None without one.
     """
@@ -85,7 +90,8 @@ class Mode:
     odds_spread: float
     likeness_strength: float
     likeness_levels: NDArray[np.float64]
-    signs: CommonSigns | None = None
+    likeness_most: float
+    signs: CommonSigns | None
 
     @property
     def usual_raise(self) -> float:
@@ -185,7 +191,8 @@ def raised_by(
     if mode.wide_strength:
         added = added + mode.wide_strength * np.logaddexp(0, (log_odds - mode.odds_centre) / mode.odds_spread)
     if mode.likeness_strength and above is not None:
-        added = added + raised_by_likeness(above, 0.0, mode.likeness_strength, mode.reach)
+        most = mode.likeness_most * mode.reach
+        added = added + raised_by_likeness(above, 0.0, mode.likeness_strength, most)
     return np.asarray(added / mode.unit)
 
 
@@ -200,7 +207,7 @@ def split_over_features(
 
     Each cue hands its placed value, if positive, to the features in proportion to their terms in it (squared
     differences, terms of the Mahalanobis distance, squares); what labels add is handed out likewise, by what
-    each feature moved the trees' probability, or the log-odds of the wide term.
+    each feature moved the trees' probability, or the log-odds of the wide term, unless it is next to nothing.
 
     Parameters
     ----------
@@ -237,9 +244,8 @@ def split_over_features(
     if mode.labelled is not None:
         before = V if unviewed is None else unviewed
         for amount, credits in _label_credits(mode, V, parts, before):
-            by_cues = np.maximum(credits[:, V.shape[1] :].sum(axis=1), 0)
-            moved = credits[:, : V.shape[1]] + by_cues[:, None] * _shares(differences)
-            out += amount[:, None] * _shares(moved)
+            raised = np.where(amount < _NOTHING, 0.0, amount)
+            out += raised[:, None] * _shares(_label_terms(credits, differences))
     return out
 
 
@@ -266,6 +272,14 @@ def _label_credits(
         of_trees = raised_by(replace(mode, wide_strength=0.0), parts.evidence.local, np.zeros(0), None)
         yield parts.raised - of_trees, mode.signs.credits(unviewed, parts.placed)
     yield of_trees, mode.labelled.forest.credits(tree_features(V, parts.placed))
+
+
+def _label_terms(credits: NDArray[np.float64], differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What features moved; what a cue moved, or nothing, goes where the row differs from its neighbours."""
+    n_features = differences.shape[1]
+    by_cues = np.maximum(credits[:, n_features:].sum(axis=1), 0)
+    terms = credits[:, :n_features] + by_cues[:, None] * _shares(differences)
+    return np.asarray(np.where((terms > 0).any(axis=1, keepdims=True), terms, differences))
 
 
 def _squared_differences(

@@ -50,6 +50,11 @@ class TrainingRows:
         return len(self.named_domains) >= 2
 
     @property
+    def one_name(self) -> bool:
+        """Whether labels only say *anomaly*, and no domains are named."""
+        return not self.by_domain and len(np.unique(self.kinds)) == 1
+
+    @property
     def named_domains(self) -> StrArray:
         """The named domains of the normals, sorted."""
         names = np.unique(self.normal_domains)

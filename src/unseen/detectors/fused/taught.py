@@ -107,22 +107,3 @@ def placed_anomalies(
         neighbours = nearest_normals(normals, V, None)
         placed[~done] = scales.place(cue_values(normals, V, neighbours, None, unviewed))
     return placed
-
-
-def signs_of_all(
-    rows: TrainingRows,
-    placed: NDArray[np.float64],
-    placed_normals: NDArray[np.float64],
-    normals: NormalModel,
-    options: Options,
-) -> CommonSigns:
-    """Learn what labelled anomalies have in common, in the final fit."""
-    chosen = thinned(np.arange(len(rows.normals)), LEARNT_NORMALS, options.seed)
-    common = np.isin(rows.kinds, rows.common_kinds)
-    return learn_signs(
-        SeenRows(rows.unviewed_normals[chosen], placed_normals[chosen]),
-        SeenRows(rows.unviewed_anomalies[common], placed[common]),
-        rows.kinds[common],
-        few_columns(normals),
-        options.seed,
-    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.detectors.cell_search import build_index, near_rows
+from unseen.detectors.cell_search import build_index, in_order_of_cells, near_rows
 from unseen.detectors.fused.blocks import column_blocks, small_blocks
 from unseen.detectors.fused.choice import (
     LEAST_ROWS,
@@ -22,6 +23,7 @@ from unseen.detectors.fused.choice import (
     reach_of,
     weights_of,
 )
+from unseen.detectors.fused.common_signs import CommonSigns, SeenRows, learn_signs
 from unseen.detectors.fused.cue_choice import choose_domain_weights
 from unseen.detectors.fused.drift import (
     random_parts,
@@ -34,6 +36,7 @@ from unseen.detectors.fused.evidence import (
     learn_labels,
     log_odds_location,
 )
+from unseen.detectors.fused.known import known_scores
 from unseen.detectors.fused.left_out import LeftOutScores, join_scores, no_scores, ratio_of_thresholds
 from unseen.detectors.fused.likeness import JudgedLikeness, LikenessRule, choose_likeness
 from unseen.detectors.fused.mode import Mode, raised_by
@@ -55,9 +58,9 @@ from unseen.detectors.fused.taught import (
     ROUND_NORMALS,
     TaughtNormals,
     cues_of_round,
+    few_columns,
     normals_of_round,
     placed_anomalies,
-    signs_of_all,
     signs_of_round,
 )
 from unseen.detectors.fused.together import judged_apart, left_out_together
@@ -86,6 +89,8 @@ class FittedMode:
         What labels may say, where none are; None without labelled anomalies.
     left_out : LeftOutScores
         Scores of the normals by fits without their domain.
+    known : LeftOutScores
+        Scores of normals by fits without them that know their domain.
     """
 
     mode: Mode
@@ -93,6 +98,7 @@ class FittedMode:
     strengths: Strengths
     likeness: LikenessRule | None
     left_out: LeftOutScores
+    known: LeftOutScores
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,13 @@ class LargeBank:
 
 
 def fit_mode(
-    view: str, rows: TrainingRows, options: Options, *, residual: bool, bank: LargeBank | None = None
+    view: str,
+    rows: TrainingRows,
+    options: Options,
+    *,
+    residual: bool,
+    bank: LargeBank | None = None,
+    names_known: bool = False,
 ) -> FittedMode:
     """Fit a mode.
 
@@ -128,6 +140,8 @@ def fit_mode(
         Whether the view makes residuals.
     bank : LargeBank or None
         Normals to search neighbours in; None: those of the rows.
+    names_known : bool
+        Whether rows of the domains of the fit are scored in this mode, if they are named.
 
     Returns
     -------
@@ -157,16 +171,16 @@ def fit_mode(
         weights,
         deciding=rows.common_kinds if rows.by_domain else None,
     )
-    labelled, signs, rule = None, None, None
+    labelled, signs, rule, grow = None, None, None, _no_labels
     wanted = bool(strengths.local or strengths.wide)
     if options.labels == "guarded" and len(rows.anomalies) and not rows.by_domain:
         rule = choose_likeness(_judged_likeness(rows, rounds, spread, options), weights)
         wanted = rule.strength > 0
     if options.labels == "guarded" and len(rows.anomalies) and wanted:
-        placed = placed_anomalies(rows, normals, scales, rounds)
-        labelled = _learn(rows, placed, placed_normals, options)
-        if strengths.wide:
-            signs = signs_of_all(rows, placed, placed_normals, normals, options)
+        placed = placed_normals, placed_anomalies(rows, normals, scales, rounds)
+        columns = few_columns(normals) if strengths.wide else None
+        grow = partial(_learn, rows, placed, options, columns)
+        labelled, signs = grow(np.ones(len(rows.normals), dtype=np.bool_))
     odds_centre, odds_spread, floor = _normal_evidence(left_out)
     unit = float(np.quantile(novelty, 0.99) - np.median(novelty))
     mode = Mode(
@@ -179,6 +193,7 @@ def fit_mode(
         wide_strength=strengths.wide if labelled is not None and rule is None else 0.0,
         likeness_strength=0.0 if rule is None else rule.strength,
         likeness_levels=np.zeros(0) if rule is None else rule.of(rows.kinds),
+        likeness_most=0.0 if rule is None else rule.most,
         floor=floor,
         reach=max(reach_of(novelty), 1e-3),
         unit=max(unit, 1e-3),
@@ -186,12 +201,14 @@ def fit_mode(
         odds_spread=odds_spread,
         signs=signs,
     )
-    scores = no_scores()
+    scores, known = no_scores(), no_scores()
     if rows.by_domain and rounds:
         scores = join_scores(
             [_left_out_scores(mode, rows, *pair, options) for pair in zip(rounds, by_round, strict=True)]
         )
-    return FittedMode(mode, cues, strengths, rule, scores)
+    if scores.enough and names_known:
+        known = known_scores(mode, rows, spread, blocks, options.seed, grow)
+    return FittedMode(mode, cues, strengths, rule, scores, known)
 
 
 def in_unit_of(plain: FittedMode, other: FittedMode) -> FittedMode:
@@ -212,6 +229,7 @@ def in_unit_of(plain: FittedMode, other: FittedMode) -> FittedMode:
         other,
         mode=replace(other.mode, unit=other.mode.unit * ratio),
         left_out=replace(other.left_out, scores=other.left_out.scores / ratio),
+        known=replace(other.known, scores=other.known.scores / ratio),
     )
 
 
@@ -358,6 +376,7 @@ def _learn_in_round(
         seed=options.seed,
         n_jobs=options.n_jobs,
         boosted=not rows.by_domain,
+        one_name=rows.one_name,
     )
 
 
@@ -384,25 +403,42 @@ def _in_large_bank(
 ) -> tuple[NormalModel, NDArray[np.float64], CueScales]:
     """Normals in a bank that is searched by cells; the cues of those of the fit as if they were new."""
     index = build_index(bank.rows, N_PROBES, options.seed)
-    found = near_rows(bank.rows, bank.rows, index, options.n_neighbours + 1)
-    distances, positions = without_itself(*found, np.arange(len(bank.rows)))
-    normals = fit_normals(bank.rows, distances.mean(axis=1), options.n_neighbours, index=index)
-    values = cue_values(normals, rows.normals, (distances[bank.own], positions[bank.own]))
+    everything, index, places = in_order_of_cells(bank.rows, index)
+    found = near_rows(everything, everything, index, options.n_neighbours + 1)
+    distances, positions = without_itself(*found, np.arange(len(everything)))
+    normals = fit_normals(everything, distances.mean(axis=1), options.n_neighbours, index=index)
+    own = places[bank.own]
+    values = cue_values(normals, rows.normals, (distances[own], positions[own]))
     scales = fit_scales(values)
     return normals, scales.place(values), scales
 
 
 def _learn(
-    rows: TrainingRows, placed: NDArray[np.float64], placed_normals: NDArray[np.float64], options: Options
-) -> LabelledRows:
-    """Grow the trees of the final fit."""
-    chosen = thinned(np.arange(len(rows.normals)), LEARNT_NORMALS, options.seed)
-    return learn_labels(
-        (rows.normals[chosen], placed_normals[chosen]),
-        (rows.anomalies, placed),
+    rows: TrainingRows,
+    placed: tuple[NDArray[np.float64], NDArray[np.float64]],
+    options: Options,
+    columns: NDArray[np.int64] | None,
+    stays: NDArray[np.bool_],
+) -> tuple[LabelledRows | None, CommonSigns | None]:
+    """Learn from the labelled rows and some of the normals, with their cues; signs if there are columns."""
+    chosen = thinned(np.flatnonzero(stays), LEARNT_NORMALS, options.seed)
+    labelled = learn_labels(
+        (rows.normals[chosen], placed[0][chosen]),
+        (rows.anomalies, placed[1]),
         rows.kinds,
         n_trees=options.n_trees,
         seed=options.seed,
         n_jobs=options.n_jobs,
         boosted=not rows.by_domain,
+        one_name=rows.one_name,
     )
+    if columns is None:
+        return labelled, None
+    common = np.isin(rows.kinds, rows.common_kinds)
+    normals = SeenRows(rows.unviewed_normals[chosen], placed[0][chosen])
+    anomalies = SeenRows(rows.unviewed_anomalies[common], placed[1][common])
+    return labelled, learn_signs(normals, anomalies, rows.kinds[common], columns, options.seed)
+
+
+def _no_labels(_stays: NDArray[np.bool_]) -> tuple[LabelledRows | None, CommonSigns | None]:
+    return None, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pytest
 from sklearn.ensemble import ExtraTreesClassifier
 
 from unseen.detectors.fused.choice import TOLERANCE, LeftOut, choose_cues, choose_strengths, weights_of
@@ -19,6 +20,7 @@ from unseen.detectors.fused.novelty import (
     own_spread,
 )
 from unseen.detectors.fused.ranks import rank_knots, ranks
+from unseen.detectors.fused.reasons import reason_of
 from unseen.detectors.fused.scales import fit_scales
 from unseen.scoring.fusion import log_scaled_robust_z
 
@@ -54,13 +56,22 @@ def test_without_knots_all_ranks_are_one_half():
     assert ranks(np.ones((2, 3)), np.zeros((3, 0))).tolist() == [[0.5] * 3] * 2
 
 
-def test_forest_agrees_with_scikit_learn_and_credits_add_up():
+@pytest.mark.parametrize("least_in_leaf", [1, 5])
+def test_forest_agrees_with_scikit_learn_and_credits_add_up(least_in_leaf: int):
     random = np.random.default_rng(1)
     X = random.normal(size=(300, 4)).astype(np.float32)
     y = X[:, 0] * X[:, 1] > 0.5
     weights = np.where(y, 3.0, 1.0)
-    forest = grow_forest(X, y, weights, n_trees=7, max_features=0.5, seed=3, n_jobs=1)
-    reference = ExtraTreesClassifier(n_estimators=7, max_features=0.5, max_depth=MAX_DEPTH, random_state=3)
+    forest = grow_forest(
+        X, y, weights, n_trees=7, max_features=0.5, seed=3, n_jobs=1, least_in_leaf=least_in_leaf
+    )
+    reference = ExtraTreesClassifier(
+        n_estimators=7,
+        max_features=0.5,
+        max_depth=MAX_DEPTH,
+        min_samples_leaf=least_in_leaf,
+        random_state=3,
+    )
     reference.fit(X, y, sample_weight=weights)
     fresh = random.normal(size=(40, 4)).astype(np.float32)
     probability = forest.probability(fresh)
@@ -197,3 +208,13 @@ def test_growing_trees_warns_of_nothing_in_a_process_without_warning_filters():
         warnings.resetwarnings()
         grow_forest(X, y, np.ones(40), n_trees=2, max_features=0.5, seed=0, n_jobs=1)
     assert caught == []
+
+
+def test_reasons_of_rows_by_hand():
+    novelty = np.array([-0.4, 0.3, 0.3, 0.6, 0.1, 1.2, 0.6, 3.0])
+    raised = np.array([0.0, 0.1, 0.22, 0.0, 0.9, 0.9, 2.4, 0.1])
+    share = raised / np.maximum(np.maximum(novelty, 0) + raised, 1.0)
+    found = reason_of(novelty, novelty + raised, share, share >= 0.25)
+    assert found.tolist() == [
+        "usual", "usual", "novel", "novel", "like known", "novel and like known", "like known", "novel",
+    ]  # fmt: skip

@@ -7,15 +7,21 @@ import pytest
 
 from unseen.detectors.exact_search import nearest_rows
 from unseen.detectors.fused.drift import fresh_share, random_parts, regions, stand_in_kinds
-from unseen.detectors.fused.evidence import Evidence, learn_labels
+from unseen.detectors.fused.evidence import Evidence, evidence_of, how_many_near, learn_labels
 from unseen.detectors.fused.likeness import (
+    MOST_REACHES,
+    MOST_REACHES_OF_ONE_NAME,
     STRENGTH,
+    STRENGTH_OF_ONE_NAME,
     JudgedLikeness,
     Level,
     allowed_loss,
     area,
     choose_likeness,
+    drift_stands_out,
+    expected_gain,
     raised_by_likeness,
+    strength_of_one_name,
     typical_likeness,
 )
 from unseen.metrics.ranking import auroc
@@ -71,8 +77,34 @@ def test_likeness_is_the_sum_of_three_votes():
     np.testing.assert_allclose(evidence.likeness, expected)
 
 
+def test_the_more_rows_are_labelled_the_more_of_them_have_to_be_near():
+    counts = {1: 1, 7: 1, 19: 1, 20: 2, 29: 2, 30: 3, 500: 3}
+    assert {n: how_many_near(n) for n in counts} == counts
+
+
+def test_labels_of_one_name_are_as_far_as_the_mean_of_the_nearest():
+    """Two normals and thirty anomalies on a line; hand-computed distances, and leaves of five rows."""
+    normals, anomalies = np.array([[0.0], [1.0]]), np.arange(10.0, 40.0)[:, None]
+    cues, seen = np.zeros((32, 1)), np.array([[9.0]])
+    for one_name, far in ((False, 1.0), (True, 2.0)):
+        labelled = learn_labels(
+            (normals, cues[:2]),
+            (anomalies, cues[2:]),
+            np.full(30, "a"),
+            n_trees=3,
+            seed=0,
+            n_jobs=1,
+            one_name=one_name,
+        )
+        found = evidence_of(labelled, seen, cues[:1], np.array([8.0]), 1.0)
+        np.testing.assert_allclose(found.ratio, (far + 0.01) / (8.0 + 0.01), rtol=1e-6)
+        assert found.nearest.tolist() == [0]
+        no_leaf_is_of_normals_alone = labelled.forest.shares.min() > 0
+        assert no_leaf_is_of_normals_alone == one_name
+
+
 def test_what_is_added_is_a_softened_ramp_with_an_end():
-    added = raised_by_likeness(np.array([-50.0, 3.0, 4.0, 500.0]), 3.0, 2.0, 5.0)
+    added = raised_by_likeness(np.array([-50.0, 3.0, 4.0, 500.0]), 3.0, 2.0, 10.0)
     ramp = 2 * np.log1p(np.exp([0.0, 1.0]))
     np.testing.assert_allclose(added, [0.0, *(10 * (1 - np.exp(-ramp / 10))), 10.0], atol=1e-12)
 
@@ -123,14 +155,84 @@ def test_one_kind_that_bold_labels_cost_keeps_them_careful_whatever_others_gain(
     bold = choose_likeness(others, ONE_CUE)
     assert bold.name == "bold"
     third = [judged("kind", "ccc", drifted=d, novelty=1.0, likeness=0.6) for d in (False, True)]
-    off, on = (area(third[1], ONE_CUE, Level(bold.level, {}, strength)) for strength in (0.0, STRENGTH))
+    silent, raised = (Level(bold.level, {}, strength, MOST_REACHES) for strength in (0.0, STRENGTH))
+    off, on = area(third[1], ONE_CUE, silent), area(third[1], ONE_CUE, raised)
     assert 0.005 < off - on < allowed_loss(off)
     assert choose_likeness(others + third, ONE_CUE).name == "careful"
 
 
 def test_one_kind_is_judged_by_its_own_rows_and_guarded_by_its_groups():
     assert choose_likeness(rounds(kinds=1.0, parts=6.0, sort="group"), ONE_CUE).name == "bold"
-    assert choose_likeness(rounds(kinds=-2.0, parts=6.0, sort="group"), ONE_CUE).name == "careful"
+    many_groups = tuple("g" * i for i in range(1, 80))
+    guarded = rounds(kinds=-2.0, parts=6.0, sort="group", names=many_groups)
+    assert choose_likeness(guarded, ONE_CUE).name == "careful"
+    assert choose_likeness(rounds(kinds=1.0, parts=0.0, sort="group"), ONE_CUE).name == "careful"
+
+
+def test_a_further_anomaly_is_of_a_new_group_as_often_as_there_are_groups():
+    assert expected_gain(0.1, 7, -0.2, 2) == pytest.approx((0.7 - 0.4) / 9)
+    assert expected_gain(0.1, 35, -0.2, 3) == pytest.approx((3.5 - 0.6) / 38)
+    assert expected_gain(0.1, 5, 0.0, 0) == pytest.approx(0.1)
+
+
+def nothing_left_out(*, drifted: bool, likeness: float) -> JudgedLikeness:
+    """Normals that a fit has not met; those of a region left out may be like labelled anomalies."""
+    item = judged("nothing", "", drifted=drifted, novelty=0.0, likeness=0.0)
+    normals = ~item.y
+    none = np.zeros(0, dtype=np.str_)
+    told = item.likeness[normals] + likeness
+    return JudgedLikeness(
+        "nothing", "", drifted, item.y[normals], item.placed[normals], told, none, item.nearest[normals]
+    )
+
+
+def test_drift_stands_out_by_the_auroc_that_labels_add():
+    fresh, far = (nothing_left_out(drifted=drifted, likeness=3.0 * drifted) for drifted in (False, True))
+    bold, off = Level(0.0, {}, 4.0, 16.0), Level(0.0, {}, 0.0, 16.0)
+    y = np.repeat([False, True], 300)
+    scores = []
+    for item in (fresh, far):
+        novelty = item.placed[:, 0]
+        most = 16 * (np.quantile(novelty, 0.995) - np.median(novelty))
+        scores.append(novelty + most * (1 - np.exp(-4 / most * np.log1p(np.exp(item.likeness)))))
+    novelty = np.concatenate([fresh.placed, far.placed])[:, 0]
+    expected = auroc(y, np.concatenate(scores)) - auroc(y, novelty)
+    assert expected > 0.2
+    assert drift_stands_out([fresh, far], ONE_CUE, bold, off) == pytest.approx(expected)
+    assert drift_stands_out([fresh, far], ONE_CUE, off, off) == 0
+    assert drift_stands_out([fresh], ONE_CUE, bold, off) == 0
+
+
+def test_labels_that_make_drift_stand_out_are_careful_unless_groups_gain():
+    """Normals of a region left out are like the labelled anomalies; groups gain, or only hold their own."""
+    for gain, name in ((1.0, "bold"), (-1.0, "careful")):
+        fits = [item for item in rounds(kinds=gain, parts=6.0, sort="group") if item.left_out != "nothing"]
+        drifted = [nothing_left_out(drifted=drifted, likeness=2.0 * drifted) for drifted in (False, True)]
+        calm = [nothing_left_out(drifted=drifted, likeness=-2.0 * drifted) for drifted in (False, True)]
+        assert choose_likeness(fits + calm, ONE_CUE).name == "bold"
+        assert choose_likeness(fits + drifted, ONE_CUE).name == name
+
+
+def test_bold_labels_of_one_name_start_at_the_median_and_raise_normals_by_two_reaches_at_most():
+    fits = rounds(kinds=1.0, parts=6.0, sort="group")
+    rule = choose_likeness(fits, ONE_CUE)
+    likeness = [item.likeness[~item.y] for item in fits if not item.drifted]
+    assert rule.level == pytest.approx(max(np.median(values) for values in likeness))
+    novelty = fits[0].placed[~fits[0].y, 0]
+    reach = np.quantile(novelty, 0.995) - np.median(novelty)
+    top = max(np.quantile(values, 0.995) for values in likeness)
+    assert rule.strength == pytest.approx(2 * reach / np.log1p(np.exp(top - rule.level)))
+    assert 0 < rule.strength < STRENGTH_OF_ONE_NAME
+    assert rule.most == MOST_REACHES_OF_ONE_NAME
+    named = choose_likeness(rounds(kinds=4.0, parts=6.0, names=FIVE), ONE_CUE)
+    assert (named.name, named.strength, named.most) == ("bold", STRENGTH, MOST_REACHES)
+
+
+def test_the_strength_of_one_name_has_an_end():
+    """Normals that are all equally unlike labelled anomalies: log 2 would be raised by two reaches."""
+    item = judged("part", "part 0", drifted=False, novelty=5.0, likeness=3.0)
+    far = JudgedLikeness(**{**vars(item), "likeness": np.zeros(360), "placed": item.placed * 10})
+    assert strength_of_one_name([far], ONE_CUE, 0.0) == STRENGTH_OF_ONE_NAME
 
 
 def test_labels_are_silent_where_even_care_costs_a_kind():
@@ -148,9 +250,9 @@ def test_nothing_left_out_leaves_even_odds():
 def test_area_is_that_of_novelty_plus_what_is_added():
     item = judged("kind", "a", drifted=False, novelty=1.0, likeness=3.0)
     novelty = item.placed[:, 0]
-    most = 2 * (np.quantile(novelty[~item.y], 0.995) - np.median(novelty[~item.y]))
+    most = 3 * (np.quantile(novelty[~item.y], 0.995) - np.median(novelty[~item.y]))
     score = novelty + most * (1 - np.exp(-2.0 * np.log1p(np.exp(item.likeness - 1.0)) / most))
-    assert area(item, ONE_CUE, Level(9.0, {"known": 1.0}, 2.0)) == pytest.approx(auroc(item.y, score))
+    assert area(item, ONE_CUE, Level(9.0, {"known": 1.0}, 2.0, 3.0)) == pytest.approx(auroc(item.y, score))
 
 
 def test_boosted_trees_on_codes_cut_the_values_themselves():
