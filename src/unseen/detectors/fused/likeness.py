@@ -29,8 +29,9 @@ name may hide. Of n + G further anomalies about G are taken to be of a group not
 
     expected = ( n · gain of the rows + G · gain of the groups ) / (n + G)
 
-has to be clear, and drift must not look anomalous: either normals of regions left out stand out from fresh
-ones no more than by novelty (AUROC, up to .02), or the groups gain clearly against both.
+(G is 0 below twelve labelled rows) has to be clear, and drift must not look anomalous: either normals of
+regions left out stand out from fresh ones no more than by novelty (AUROC, up to .02), or the groups gain
+clearly against both.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ TOLERANCE = 0.005
 SHARE_OF_MISSES = 0.05
 CLEAR_SHARE = 0.1
 DRIFT_TOLERANCE = 0.02
+ROWS_FOR_GROUPS = 12
+"""Groups of fewer labelled rows are judged by fits of a handful of others, which says too little."""
 LEAST_ROWS = 3
 KINDS_FOR_BOLD = 5
 """Fewer kinds left out say too little about the next one."""
@@ -366,8 +369,9 @@ def _chosen(asked: Sequence[_Asked], found: dict[str, NDArray[np.float64]], push
             return "bold"
         return "careful" if harmless("careful") else "off"
     if parts:
-        won, names = gain("bold", "careful", parts), {asked[i].kind for i in groups}
-        expected = expected_gain(won, int(n_rows[parts].sum()), gain("bold", "off", groups), len(names))
+        won, n_labelled = gain("bold", "careful", parts), int(n_rows[parts].sum())
+        n_groups = len({asked[i].kind for i in groups}) if n_labelled >= ROWS_FOR_GROUPS else 0
+        expected = expected_gain(won, n_labelled, gain("bold", "off", groups), n_groups)
         sorts = [[i for i in groups if asked[i].drifted == drifted] for drifted in (False, True)]
         gained = bool(groups) and all(gain("bold", "off", rows) > TOLERANCE for rows in sorts)
         if clear(expected, parts) and (gained or not pushed):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -167,6 +169,19 @@ def test_one_kind_is_judged_by_its_own_rows_and_guarded_by_its_groups():
     guarded = rounds(kinds=-2.0, parts=6.0, sort="group", names=many_groups)
     assert choose_likeness(guarded, ONE_CUE).name == "careful"
     assert choose_likeness(rounds(kinds=1.0, parts=0.0, sort="group"), ONE_CUE).name == "careful"
+
+
+def test_groups_of_fewer_than_twelve_labelled_rows_do_not_count():
+    many_groups = tuple("g" * i for i in range(1, 80))
+    fits = rounds(kinds=-2.0, parts=6.0, sort="group", names=many_groups)
+    calm = [item for item in fits if item.left_out != "nothing"]
+    calm += [nothing_left_out(drifted=drifted, likeness=-2.0 * drifted) for drifted in (False, True)]
+    few = [
+        replace(item, y=np.arange(360) >= 357, kinds=item.kinds[:3]) if item.left_out == "part" else item
+        for item in calm
+    ]
+    assert choose_likeness(calm, ONE_CUE).name == "careful"
+    assert choose_likeness(few, ONE_CUE).name == "bold"
 
 
 def test_a_further_anomaly_is_of_a_new_group_as_often_as_there_are_groups():
