@@ -2,6 +2,7 @@
 
 Banks of normals are drawn from those of a table, and where it has too few, from its rows moved a tenth of the
 way to another one, so that no two rows are alike. Queries are normals and anomalies that are not in the bank.
+Cells lie side by side, as the detector lays them.
 
     python benchmarks/neighbour_search.py ../shared/data/nsl_kdd --write
 """
@@ -21,7 +22,7 @@ from document import markdown, write_block
 from flows import read_nsl_kdd
 
 from unseen.data import TablePreprocessor
-from unseen.detectors.cell_search import build_index, near_rows
+from unseen.detectors.cell_search import build_index, in_order_of_cells, near_rows
 from unseen.detectors.exact_search import nearest_rows
 from unseen.metrics.ranking import auroc
 
@@ -49,12 +50,12 @@ def measure(bank: np.ndarray, queries: np.ndarray, y: np.ndarray, n_probes: list
     lines = [[name, "exact", "1.000", f"{reference:.4f}", "", f"{1e6 * seconds / len(queries):.0f}"]]
     for probes in n_probes:
         start = time.process_time()
-        index = build_index(bank, probes, 0)
+        ordered, index, places = in_order_of_cells(bank, build_index(bank, probes, 0))
         built = time.process_time() - start
         start = time.process_time()
-        found, positions = near_rows(queries, bank, index, K)
+        found, positions = near_rows(queries, ordered, index, K)
         seconds = time.process_time() - start
-        recall = np.mean([len(set(a) & set(b)) / K for a, b in zip(positions, where, strict=True)])
+        recall = np.mean([len(set(a) & set(b)) / K for a, b in zip(positions, places[where], strict=True)])
         change = auroc(y, found.mean(axis=1)) - reference
         cost = f"{1e6 * seconds / len(queries):.0f}"
         label = f"{probes} of {len(index.centres)} cells"

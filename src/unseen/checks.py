@@ -21,7 +21,7 @@ from unseen.types import (
     StrArray,
 )
 
-_MISSING_KINDS = ("", "nan", "None", "NaN", "null")
+_MISSING_KINDS = ("", "nan", "None", "NaN", "null", "<NA>", "NaT")
 _LARGEST = 1e16
 """Squares of larger numbers, summed, leave the range of float32."""
 
@@ -98,6 +98,8 @@ def check_matrix(
     who = _owner_name(owner)
     if n_features is not None:
         _check_column_names(who, name, column_names(X), getattr(owner, "feature_names_", None))
+    if hasattr(X, "toarray"):
+        raise InputError(f"{who}: {name} is a sparse matrix; give {name}.toarray().")
     try:
         array = np.asarray(X)
         if array.dtype.kind == "c":
@@ -186,8 +188,9 @@ def resolve_labels(
     n_rows : int
         The number of rows that every argument must have.
     y : array-like of shape (n_rows,) or None
-        0 normal, 1 anomaly, -1 unlabelled; or kind names, of which ``normal`` are the normal ones and
-        the empty string means unlabelled. None: from ``kinds``, or all rows normal if that is None too.
+        0 normal, 1 anomaly, -1 (among objects also None, ``pandas.NA``) unlabelled; or kind names, of which
+        ``normal`` are the normal ones and an empty or missing one means unlabelled. None: from ``kinds``, or
+        all rows normal if that is None too.
     kinds : array-like of shape (n_rows,) or None
         Kind name of each row. Read only where ``y`` is 1 if ``y`` is given as numbers.
     domains, groups : array-like of shape (n_rows,) or None
@@ -210,7 +213,7 @@ def resolve_labels(
     if y is None and kind_names is None:
         codes = np.zeros(n_rows, dtype=np.int8)
     else:
-        array = None if y is None else np.asarray(y)
+        array = None if y is None else _numbers_if_any(np.asarray(y))
         if array is not None and array.dtype.kind in "biuf":
             codes = _codes(who, array, n_rows)
         else:
@@ -272,13 +275,28 @@ def resolve_domains(owner: object, n_rows: int, domains: ArrayLike | None) -> St
     return _names(_owner_name(owner), "domains", domains, n_rows)
 
 
+def _numbers_if_any(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return objects that are all numbers, truth values or missing (-1) as numbers, others as they are."""
+    if array.dtype.kind != "O" or any(isinstance(value, str) for value in array.flat):
+        return array
+    missing = np.array(
+        [value is None or str(value) in _MISSING_KINDS for value in array.flat], dtype=np.bool_
+    )
+    present = array.ravel()[~missing]
+    if len(present) == 0 or not all(isinstance(value, (Real, np.bool_)) for value in present):
+        return array
+    numbers = np.full(array.size, float(UNLABELLED))
+    numbers[~missing] = present.astype(np.float64)
+    return numbers.reshape(array.shape)
+
+
 def _codes(who: str, array: np.ndarray[Any, Any], n_rows: int) -> np.ndarray[Any, np.dtype[np.int8]]:
     if array.shape != (n_rows,):
         raise LabelError(f"{who}: y must have one value a row ({n_rows}), got shape {array.shape}.")
     bad = ~np.isin(array, (NORMAL, ANOMALY, UNLABELLED))
     if bad.any():
         raise LabelError(
-            f"{who}: y must be 0 (normal), 1 (anomaly) or -1 (unlabelled), got {array[bad][0]!r} "
+            f"{who}: y must be 0 (normal), 1 (anomaly) or -1 (unlabelled), got {array[bad][0]} "
             f"at row {int(np.flatnonzero(bad)[0])}; give kind names as text."
         )
     return array.astype(np.int8)

@@ -69,6 +69,10 @@ def refused(result: Any, *words: str) -> None:
         assert word in lines[0], lines[0]
 
 
+def good_rows(folder: Path) -> Path:
+    return put(folder, "good.csv", frame(seed=1).filter(pl.col("kind") == "benign").head(8))
+
+
 def fit_refused(folder: Path, file: Path, *words: str, roles: tuple[str, ...] = FIT) -> None:
     refused(command("fit", file, *roles, "--out", folder / "m"), *words)
     assert not (folder / "m").exists()
@@ -118,6 +122,20 @@ def _(folder: Path) -> None:
     file = put(folder, "rows.csv", content)
     fit_refused(folder, file, "rows.csv", "not UTF-8", "0x96")
     assert command("fit", file, *FIT, "--encoding", "cp1252", "--out", folder / "m").exit_code == 0
+    out = folder / "scores.csv"
+    refused(command("score", folder / "m", file, "--out", out), "rows.csv", "not UTF-8")
+    told = ("--encoding", "cp1252", "--out", out, "--references", good_rows(folder))
+    assert command("score", folder / "m", file, *told).exit_code == 0
+    assert len(pl.read_csv(out)) == 201
+    refused(command("adapt", folder / "m", file, "--out", folder / "there"), "rows.csv", "not UTF-8")
+    told = ("--encoding", "cp1252", "--out", folder / "there")
+    refused(command("adapt", folder / "m", file, *told), "labelled as an anomaly")
+
+
+@row("lines that end with a carriage return alone")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame().write_csv().encode().replace(b"\n", b"\r"))
+    fit_refused(folder, file, "rows.csv", "carriage return", "line feeds")
 
 
 @row("truncated Parquet")
@@ -268,6 +286,115 @@ def _(folder: Path) -> None:
         "oops",
     )
     assert not (folder / "s.parquet").exists()
+
+
+@row("`--test` that is FILE itself")
+def _(folder: Path) -> None:
+    file, out = put(folder, "rows.csv", frame()), folder / "out"
+    same = folder / "." / "rows.csv"
+    roles = ("--kind-column", "kind", "--normal", "benign", "--shots", 0)
+    refused(command("evaluate", file, *roles, "--test", same, "--out", out), "is FILE itself")
+    assert not out.exists()
+
+
+@row("`--references` that are FILE itself")
+def _(folder: Path) -> None:
+    fit_done(folder, put(folder, "rows.csv", frame()))
+    good, out = good_rows(folder), folder / "scores.csv"
+    refused(command("score", folder / "m", good, "--references", good, "--out", out), "is FILE itself")
+    assert not out.exists()
+
+
+@row("a domain column with empty cells")
+def _(folder: Path) -> None:
+    told = "normals have no domain"
+    roles = (*FIT, "--domain-column", "site", "--out", folder / "m")
+    sites = [f"s{i % 6}" for i in range(200)]
+    whole = put(folder, "whole.csv", frame().with_columns(site=pl.Series(sites)))
+    assert told not in command("fit", whole, *roles).output
+    gaps = [None if i % 20 == 1 else site for i, site in enumerate(sites)]
+    assert (
+        f"10 {told}"
+        in command("fit", put(folder, "gaps.csv", frame().with_columns(site=pl.Series(gaps))), *roles).output
+    )
+    assert "domains: 6" in command("fit", folder / "gaps.csv", *roles).output
+
+
+@row("percent and currency signs")
+def _(folder: Path) -> None:
+    rows = frame().with_columns(share=pl.Series([f"{i % 9}.5%" if i % 3 else "7" for i in range(200)]))
+    file = put(folder, "rows.csv", rows)
+    fit_refused(folder, file, "rows.csv", "row 2", "'share'", "1.5%", "without % or a currency sign")
+    money = rows.with_columns(share=pl.Series([f"$ {i % 9}" for i in range(200)]))
+    fit_refused(folder, put(folder, "rows.csv", money), "row 1", "'share'", "$ 0")
+    assert command("fit", file, *FIT, "--categorical", "share", "--out", folder / "m").exit_code == 0
+    names = rows.with_columns(share=pl.Series(["5%" if i % 2 else "half" for i in range(200)]))
+    fit_done(folder, put(folder, "rows.csv", names))
+
+
+@row("many copies of the same normals")
+def _(folder: Path) -> None:
+    told = "normals repeat another one cell by cell"
+    few = frame(40)
+    result = fit_done(folder, put(folder, "rows.csv", pl.concat([few] * 5)))
+    assert f"144 of 180 {told}" in result.output
+    assert told not in fit_done(folder, put(folder, "rows.csv", frame())).output
+
+
+@row("kind column that is the domain or group column, too")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame())
+    for option in ("--domain-column", "--group-column"):
+        fit_refused(folder, file, "'kind' says which rows are anomalies", roles=(*FIT, option, "kind"))
+
+
+@row("text column of dates")
+def _(folder: Path) -> None:
+    days = [f"2024-01-{1 + i % 4:02d} 08:30:00" for i in range(200)]
+    file = put(folder, "rows.csv", frame().with_columns(day=pl.Series(days)))
+    assert "dates, lists or bytes are not used: 'day'" in fit_done(folder, file).output
+    scores_of(folder, put(folder, "new.csv", frame().drop("kind")))
+    told = command("fit", file, *FIT, "--categorical", "day", "--out", folder / "m").output
+    assert "not used" not in told
+    assert "(3 columns" in told
+
+
+@row("column that is called label, kind, class, ... and no `--kind-column`")
+def _(folder: Path) -> None:
+    file = put(folder, "rows.csv", frame())
+    result = command("fit", file, "--no-estimate", "--out", folder / "m")
+    assert result.exit_code == 0
+    assert "'kind' may hold labels and is used as a feature" in result.output
+    result = command("fit", file, "--ignore", "kind", "--no-estimate", "--out", folder / "m")
+    assert "may hold labels" not in result.output
+    assert "all rows are taken as normal" in result.output
+
+
+@row("column of few values that normals and anomalies never share")
+def _(folder: Path) -> None:
+    rows = frame(400).with_columns(
+        symbol=pl.when(pl.col("kind") == "benign").then(pl.lit("N")).otherwise(pl.lit("V"))
+    )
+    told = "'symbol': no labelled anomaly has a value that a normal has"
+    assert told in fit_done(folder, put(folder, "rows.csv", rows)).output
+    mixed = rows.with_columns(symbol=pl.when(pl.col("a") > 0).then(pl.lit("V")).otherwise("symbol"))
+    assert told not in fit_done(folder, put(folder, "rows.csv", mixed)).output
+
+
+@row("`--keep` of lists or structures in a CSV")
+def _(folder: Path) -> None:
+    rows = frame().with_columns(pair=pl.concat_list("a", "b"))
+    file = put(folder, "rows.parquet", rows)
+    fit_done(folder, file)
+    refused(
+        command("score", folder / "m", file, "--keep", "pair", "--out", folder / "scores.csv"),
+        "'pair'",
+        ".parquet",
+    )
+    assert not (folder / "scores.csv").exists()
+    kept = ("--keep", "pair", "--out", folder / "scores.parquet")
+    assert command("score", folder / "m", file, *kept).exit_code == 0
+    assert pl.read_parquet(folder / "scores.parquet")["pair"].to_list() == rows["pair"].to_list()
 
 
 @row("decimal commas")

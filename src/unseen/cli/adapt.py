@@ -25,6 +25,7 @@ def adapt(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model directory to write.")],
     domain_column: options.DomainColumn = None,
+    encoding: options.Encoding = "utf-8",
     layout: options.Layout = None,
 ) -> None:
     """Condition a model on reference normals of new domains; nothing is trained again."""
@@ -38,10 +39,10 @@ def adapt(
     if isinstance(fitted, ImageModel):
         from unseen.cli.image_commands import adapt_to_folder
 
-        options.refuse_given(context, ("domain_column",), f"{references} holds pictures")
+        options.refuse_given(context, ("domain_column", "encoding"), f"{references} holds pictures")
         adapted = adapt_to_folder(fitted, references, layout, quiet=False)
     else:
         options.refuse_given(context, ("layout",), f"{references} is no folder of pictures")
-        adapted = adapt_to(fitted, references, domain_column, quiet=False)
+        adapted = adapt_to(fitted, references, domain_column, encoding, quiet=False)
     save(adapted, out)
     say(f"wrote {out}")

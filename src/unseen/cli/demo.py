@@ -82,7 +82,11 @@ def _score(model: TableModel, source: Path, out: Path) -> None:
     by_kind = (
         pl.read_parquet(out)
         .group_by(kind)
-        .agg(pl.len().alias("rows"), pl.col("flagged").mean(), pl.col("top_1").cast(pl.String).mode().first())
+        .agg(
+            pl.len().alias("rows"),
+            pl.col("flagged").mean(),
+            pl.col("top_1").cast(pl.String).drop_nulls().mode().first(),
+        )
         .sort("flagged", descending=True)
     )
     print_table(

@@ -82,7 +82,13 @@ def from_files(file: str, test: str | None, roles: ColumnRoles, encoding: str) -
     EvaluationData
     """
     from unseen.data import read_table
+    from unseen.errors import ParameterError
 
+    if test is not None and Path(test).exists() and Path(file).exists() and Path(test).samefile(file):
+        raise ParameterError(
+            f"--test {test} is FILE itself, so training rows would be tested; leave it out, and rows are "
+            "held back for the test."
+        )
     table = read_table(file, roles, encoding=encoding)
     test_table = None if test is None else read_table(test, schema=table.schema, encoding=encoding)
     about = {"name": Path(file).stem, "file": file}

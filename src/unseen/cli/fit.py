@@ -257,11 +257,22 @@ def _calibration_lines(summary: FitSummary) -> list[str]:
             f"new domain; what {summary.n_calibration_domains} domains can promise is at most {rate}",
             f"p-values compare with the normals of {summary.n_calibration_domains} domains, each left out of "
             f"a fit or held back; the smallest is {summary.smallest_p:.2g}",
+            *_lines_on_known_domains(summary),
         ]
     return [
         f"threshold {summary.threshold:.6g}: at most {rate} of fresh normals are flagged",
         f"p-values compare with {summary.n_calibration:,} normals held back; the smallest is "
         f"{summary.smallest_p:.2g}",
+    ]
+
+
+def _lines_on_known_domains(summary: FitSummary) -> list[str]:
+    if summary.known_threshold is None:
+        return []
+    return [
+        f"rows of {summary.n_known_domains} domains that the fit knows, where they are named: threshold "
+        f"{summary.known_threshold:.6g}, p-values compare with {summary.n_known_calibration:,} normals of "
+        "these, each left out of a fit that knows its domain"
     ]
 
 

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from unseen.pipeline import ImageModel, ScoreSummary, TableModel
 
 _LOW_MEDIAN_P = 0.35
-_OF_TABLES = ("keep", "domain_column", "top_features", "batch_rows")
+_ENOUGH_ROWS = 20
+"""Fewer p-values say nothing of how they are distributed."""
+
+_OF_TABLES = ("keep", "domain_column", "encoding", "top_features", "batch_rows")
 _OF_PICTURES = ("maps", "skip_unreadable", "layout")
 
 
@@ -36,6 +39,7 @@ def score(
         typer.Option("--references", help="Rows or pictures known to be normal; see `unseen adapt`."),
     ] = None,
     domain_column: options.DomainColumn = None,
+    encoding: options.Encoding = "utf-8",
     false_alarm_rate: Annotated[
         float | None, typer.Option("--false-alarm-rate", help="Flag this share of normals at most.")
     ] = None,
@@ -57,6 +61,7 @@ def score(
     as_json: options.AsJson = False,
 ) -> None:
     """Score every row or picture: score, p_value, flagged, and what says most. Memory stays bounded."""
+    from unseen.errors import ParameterError
     from unseen.persistence import load
     from unseen.pipeline import ImageModel, count_rows, score_file
 
@@ -75,13 +80,18 @@ def score(
         return
     options.refuse_given(context, _OF_PICTURES, f"{file} is no folder of pictures")
     if references is not None:
-        fitted = adapt_to(fitted, references, domain_column, quiet=as_json)
+        if Path(references).exists() and Path(file).exists() and Path(references).samefile(file):
+            raise ParameterError(
+                f"--references {references} is FILE itself: rows that are taken for normal cannot be scored."
+            )
+        fitted = adapt_to(fitted, references, domain_column, encoding, quiet=as_json)
     with row_progress("scoring", count_rows(file)) as advance:
         summary = score_file(
             fitted,
             file,
             out,
-            schema=with_domain(fitted.schema, domain_column, file),
+            schema=with_domain(fitted.schema, domain_column, file, encoding),
+            encoding=encoding,
             keep=options.names(keep),
             top_features=top_features,
             false_alarm_rate=false_alarm_rate,
@@ -140,7 +150,7 @@ def _may_be_pictures(file: str) -> bool:
     return holds_pictures(file) or not place.exists() or (place.is_dir() and not any(place.iterdir()))
 
 
-def with_domain(schema: TableSchema, domain: str | None, file: str) -> TableSchema:
+def with_domain(schema: TableSchema, domain: str | None, file: str, encoding: str) -> TableSchema:
     """Return a schema whose domain column is ``domain``, if that is given; the file must have it then."""
     from dataclasses import replace
 
@@ -148,11 +158,13 @@ def with_domain(schema: TableSchema, domain: str | None, file: str) -> TableSche
 
     if domain is None:
         return schema
-    check_has_column(file, domain, "domain")
+    check_has_column(file, domain, "domain", encoding)
     return replace(schema, roles=replace(schema.roles, domain=domain))
 
 
-def adapt_to(model: TableModel, references: str, domain: str | None, *, quiet: bool) -> TableModel:
+def adapt_to(
+    model: TableModel, references: str, domain: str | None, encoding: str, *, quiet: bool
+) -> TableModel:
     """Return a model adapted to a file of references, and say what that does.
 
     Parameters
@@ -163,6 +175,8 @@ def adapt_to(model: TableModel, references: str, domain: str | None, *, quiet: b
         File, folder or glob.
     domain : str or None
         Domain column of that file; None: the model's own.
+    encoding : str
+        Character encoding of text files.
     quiet : bool
         Whether stdout is for a program.
 
@@ -172,15 +186,13 @@ def adapt_to(model: TableModel, references: str, domain: str | None, *, quiet: b
     """
     from unseen.data import read_table
 
-    schema = with_domain(model.schema, domain, references)
-    table = read_table(references, schema=schema, require_labels=False)
+    schema = with_domain(model.schema, domain, references, encoding)
+    table = read_table(references, schema=schema, require_labels=False, encoding=encoding)
     adapted = model.adapt(table)
     n_domains = 0 if table.domains is None else len(set(table.domains.tolist()) - {""})
-    of = f"{n_domains:,} domains" if n_domains else "rows without a domain"
-    say(
-        f"{len(table):,} references for {of}; {model.summary.detector}: {model.detector.reference_use}",
-        quiet=quiet,
-    )
+    of = f"{n_domains:,} domain{'s' * (n_domains != 1)}" if n_domains else "rows without a domain"
+    given = f"{len(table):,} reference{'s' * (len(table) != 1)} for {of}"
+    say(f"{given}; {model.summary.detector}: {model.detector.reference_use}", quiet=quiet)
     held_back = f"{model.summary.n_calibration:,} normals held back by the fit"
     if adapted.calibration.n_domains:
         n_left_out = int(adapted.calibration.n_domains)
@@ -206,10 +218,17 @@ def describe(summary: ScoreSummary) -> list[str]:
     list of str
     """
     share = summary.n_flagged / summary.n_rows
+    rows = f"{summary.n_rows:,} row{'s' * (summary.n_rows != 1)}"
     lines = [
-        f"scored {summary.n_rows:,} rows in {summary.seconds:.1f} s, {summary.rows_per_second:,.0f} a second",
+        f"scored {rows} in {summary.seconds:.1f} s, {summary.rows_per_second:,.0f} a second",
         f"flagged {summary.n_flagged:,} ({share:.2%}); rule: {summary.rule}",
     ]
+    if summary.n_of_known_domains:
+        above = "" if summary.known_threshold is None else f"; flagged above {summary.known_threshold:.6g}"
+        lines.append(
+            f"note: {summary.n_of_known_domains:,} rows are of domains that the fit knows; they are compared "
+            f"with its own normals, each left out{above}"
+        )
     if summary.n_without_references:
         lines.append(
             f"note: {summary.n_without_references:,} rows are of domains without references; "
@@ -218,14 +237,23 @@ def describe(summary: ScoreSummary) -> list[str]:
     if summary.other_categories:
         counts = ", ".join(f"{name!r} {count:,}" for name, count in summary.other_categories.items())
         lines.append(f"note: rows with a category that the training normals lack, or hardly have: {counts}")
-    lines.append(
+    if summary.n_rows >= _ENOUGH_ROWS:
+        lines += _on_p_values(summary)
+    return [*lines, f"wrote {summary.out}"]
+
+
+def _on_p_values(summary: ScoreSummary) -> list[str]:
+    """Say how p-values lie, which tells drifted normals from those of the fit if most rows are normal."""
+    lines = [
         f"p-values: median {summary.median_p:.2g}, distance from uniform {summary.p_distance:.2g} (normals "
         "like those of the fit: .5 and about 0; anomalies among the rows, or drift of the normals, move both)"
-    )
+    ]
     if summary.median_p < _LOW_MEDIAN_P:
+        all_adapted = summary.n_without_references == 0
+        advice = "give more references" if all_adapted else "adapt to references of this place"
         lines.append(
             f"note: half of the rows have p-values of {summary.median_p:.2g} or less, which is rare where "
             "most rows are normals like those of the fit; if they are normal, normals have drifted, and more "
-            "than the promised share is flagged: adapt to references of this place, or fit again"
+            f"than the promised share is flagged: {advice}, or fit again"
         )
-    return [*lines, f"wrote {summary.out}"]
+    return lines

@@ -60,7 +60,7 @@ def _chunks(path: Path, compression: str | None, encoding: str) -> Iterator[byte
     if encoding == "utf-8":
         first = next(raw, b"")
         if first[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise ReadError(f"{path}: is UTF-16 text; save it as UTF-8 or give encoding='utf-16'.")
+            raise ReadError(f"{path}: is UTF-16 text; save it as UTF-8 or give its encoding (utf-16).")
         yield first.removeprefix(codecs.BOM_UTF8)
         yield from raw
         return

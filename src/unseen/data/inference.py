@@ -6,6 +6,7 @@ wholly is an error that names the first other cell, rather than a text column by
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,8 +20,14 @@ from unseen.data.text import TextSource, split_numbers
 from unseen.errors import ReadError, SchemaError
 
 _BATCH_ROWS = 1 << 20
+_PANDAS_INDEX = r"__index_level_\d+__"
 _DECIMAL_COMMA = r"^[+-]?\d*,\d+(?:[eE][+-]?\d+)?$"
 _WHOLE_NUMBER = r"^[+-]?\d+$"
+_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)$"
+_NUMBER_AND_SIGN = r"^(?:[$€£]\s*[+-]?(?:\d+\.?\d*|\.\d+)|[+-]?(?:\d+\.?\d*|\.\d+)\s*[%$€£])$"
+_DATE = (
+    r"^(\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{1,2}/\d{1,2}/\d{2})([ T]+\d{1,2}:.*)?$"
+)
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,7 @@ def infer_files(
         If there are no rows.
     """
     hints = [source.hints() for source in sources]
-    names, unusable = _feature_columns(sources, hints, roles)
-    notes = [f"columns of dates, lists or bytes are not used: {listed(unusable)}."] if unusable else []
+    names, unusable, indices = _feature_columns(sources, hints, roles)
     numeric = {
         name
         for name in names
@@ -74,6 +80,14 @@ def infer_files(
     misread = {name for name in numeric if types[name] == "categorical" and _from_text(name, pieces)}
     if misread:
         pieces, labels = _read(sources, roles, names, numeric - misread, limit)
+    dated = [name for name in names if types[name] == "categorical" and _holds_dates(name, pieces, roles)]
+    names, unusable = _without(names, dated, sources[0]), [*unusable, *dated]
+    notes = [f"columns of dates, lists or bytes are not used: {listed(unusable)}."] if unusable else []
+    if indices:
+        notes.append(f"the row index of pandas is not used: {listed(indices)}.")
+    pieces = [
+        replace(piece, batch=replace(piece.batch, frame=piece.batch.frame.select(names))) for piece in pieces
+    ]
     schema = TableSchema(tuple(names), tuple(types[name] for name in names), roles)
     features = pl.concat(
         [conform(piece.batch, schema, piece.source.file) for piece in pieces],
@@ -91,19 +105,25 @@ def infer_files(
 
 def _feature_columns(
     sources: Sequence[TableSource], hints: Sequence[dict[str, ColumnHint]], roles: ColumnRoles
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str], list[str], list[str]]:
     first = sources[0]
     check_columns(first.file, first.columns, roles.named, "label, domain or group")
     check_columns(first.file, first.columns, roles.ignore, "ignored")
     check_columns(first.file, first.columns, roles.categorical, "categorical")
     candidates = [name for name in first.columns if roles.is_feature(name)]
+    indices = [name for name in candidates if re.fullmatch(_PANDAS_INDEX, name)]
+    candidates = _without(candidates, indices, first)
     for source in sources[1:]:
         check_columns(source.file, source.columns, [*roles.named, *candidates], "needed")
     unusable = [name for name in candidates if any(hint[name] == "unusable" for hint in hints)]
-    names = [name for name in candidates if name not in unusable]
-    if not names:
-        raise SchemaError(f"{first.file}: no feature column is left; it has {listed(first.columns)}.")
-    return names, unusable
+    return _without(candidates, unusable, first), unusable, indices
+
+
+def _without(names: Sequence[str], unusable: Sequence[str], source: TableSource) -> list[str]:
+    left = [name for name in names if name not in unusable]
+    if not left:
+        raise SchemaError(f"{source.file}: no feature column is left; it has {listed(source.columns)}.")
+    return left
 
 
 def _read(
@@ -155,24 +175,25 @@ def _settle(name: str, pieces: Sequence[_Piece], roles: ColumnRoles) -> ColumnTy
             f"{first_other} {n_numbers} cells of this column are numbers and {n_other} are text: "
             "correct them, ignore the column or read it as categorical."
         )
-    _refuse_decimal_commas(name, pieces)
+    _refuse_as_text(name, pieces, _DECIMAL_COMMA, _WHOLE_NUMBER, "a number with a decimal point")
+    _refuse_as_text(name, pieces, _NUMBER_AND_SIGN, _NUMBER, "a number without % or a currency sign")
     return "boolean" if n_numbers == 0 and _says_true_or_false(columns) else "categorical"
 
 
-def _refuse_decimal_commas(name: str, pieces: Sequence[_Piece]) -> None:
-    """A column of numbers with decimal commas would become a text column by accident."""
+def _refuse_as_text(name: str, pieces: Sequence[_Piece], odd: str, plain: str, wanted: str) -> None:
+    """A column of numbers of which some are written oddly would become a text column by accident."""
     first: SchemaError | None = None
     for piece in pieces:
         column = piece.batch.frame[name]
         text = as_text(column)
         known = text != ""
-        with_comma = text.str.contains(_DECIMAL_COMMA)
-        if not (with_comma | ~known | text.str.contains(_WHOLE_NUMBER)).all():
+        oddly = text.str.contains(odd)
+        if not (oddly | ~known | text.str.contains(plain)).all():
             return
-        if first is None and with_comma.any():
-            row = with_comma.arg_true()[0]
-            wanted = "a number with a decimal point (or name the column as categorical)"
-            first = bad_cell(piece.source.file, piece.batch.record(row), name, column[row], wanted)
+        if first is None and oddly.any():
+            row = oddly.arg_true()[0]
+            told = f"{wanted} (or name the column as categorical)"
+            first = bad_cell(piece.source.file, piece.batch.record(row), name, column[row], told)
     if first is not None:
         raise first
 
@@ -183,6 +204,14 @@ def _says_true_or_false(columns: Iterable[pl.Series]) -> bool:
         if split_truths(text)[1].any() or text.str.to_lowercase().is_in(["t", "f", "yes", "no"]).any():
             return False
     return True
+
+
+def _holds_dates(name: str, pieces: Sequence[_Piece], roles: ColumnRoles) -> bool:
+    """Whether all cells of a text column are dates: categories that no later row would have."""
+    if name in roles.categorical:
+        return False
+    columns = [as_text(piece.batch.frame[name]) for piece in pieces]
+    return all(((text == "") | text.str.contains(_DATE)).all() for text in columns)
 
 
 def _is_text(column: pl.Series) -> bool:

@@ -119,7 +119,7 @@ def read_table(
     return Table(features, schema, kinds, y, labels.domains, labels.groups, tuple(notes))
 
 
-def check_has_column(path: str | Path, column: str, what: str) -> None:
+def check_has_column(path: str | Path, column: str, what: str, encoding: str = "utf-8") -> None:
     """Raise SchemaError unless every file of a file, directory or glob has a column.
 
     Parameters
@@ -130,6 +130,8 @@ def check_has_column(path: str | Path, column: str, what: str) -> None:
         Its name.
     what : str
         What it is needed as, for the message.
+    encoding : str
+        Character encoding of text files.
 
     Raises
     ------
@@ -137,7 +139,7 @@ def check_has_column(path: str | Path, column: str, what: str) -> None:
         If there is no file, or one lacks the column.
     """
     for file in find_files(path):
-        source = open_source(file)
+        source = open_source(file, encoding)
         check_columns(source.file, source.columns, [column], what)
 
 

@@ -60,6 +60,12 @@ class ColumnRoles:
             raise ParameterError(
                 f"ColumnRoles: kind and label must be different columns, both are {self.kind!r}."
             )
+        for name in ("domain", "group"):
+            value = getattr(self, name)
+            if value is not None and value in (self.kind, self.label):
+                raise ParameterError(
+                    f"ColumnRoles: {value!r} says which rows are anomalies, and cannot be the {name} column."
+                )
 
     @property
     def named(self) -> tuple[str, ...]:

@@ -225,6 +225,10 @@ class TextSource:
             if not stripped:
                 continue
             end = first_record_end(stripped)
+            if b"\r" in stripped and b"\n" not in stripped:
+                raise ReadError(
+                    f"{self.file}: its lines end with a carriage return alone; save it with line feeds."
+                )
             self._check_characters(stripped[:end], 0)
             header = stripped[:end].decode("utf-8")
             if "\x00" in header:

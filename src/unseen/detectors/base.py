@@ -50,6 +50,7 @@ from unseen.references import (
     reference_rows,
 )
 from unseen.scoring.calibration import Calibration, hold_back
+from unseen.scoring.calibration_sets import CalibrationSets
 from unseen.types import FloatArray, Labels, StrArray
 
 
@@ -296,11 +297,14 @@ class BaseDetector(BaseEstimator, ABC):
         NotCalibratedError
             If the detector is not calibrated.
         """
-        scores = self.decision_function(X, domains=domains)
-        return self._calibrated().p_values(scores)
+        scores, names = self._scored_with_domains(X, domains)
+        return self.calibrations_.p_values(scores, names)
 
     def predict(self, X: ArrayLike, *, domains: ArrayLike | None = None) -> NDArray[np.int8]:
-        """Return 1 for rows whose score is above ``threshold_``, else 0.
+        """Return 1 for rows whose score is above the threshold, else 0.
+
+        The threshold is ``threshold_``, unless the detector has another one for rows of domains that it knows
+        (``calibrations_``).
 
         Parameters
         ----------
@@ -318,8 +322,8 @@ class BaseDetector(BaseEstimator, ABC):
         NotCalibratedError
             If the detector is not calibrated.
         """
-        scores = self.decision_function(X, domains=domains)
-        return (scores > self._calibrated().threshold).astype(np.int8)
+        scores, names = self._scored_with_domains(X, domains)
+        return (scores > self.calibrations_.thresholds(names)).astype(np.int8)
 
     def predict_proba(self, X: ArrayLike, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Return P(normal) and P(anomaly) of each row.
@@ -336,15 +340,15 @@ class BaseDetector(BaseEstimator, ABC):
         Returns
         -------
         float64 array of shape (n_rows, 2)
-            Rows sum to 1; the second column rises with the score.
+            Rows sum to 1; the second column rises with the score, among rows with the same threshold.
 
         Raises
         ------
         NotCalibratedError
             If the detector is not calibrated.
         """
-        scores = self.decision_function(X, domains=domains)
-        anomalous = self._calibrated().probabilities(scores)
+        scores, names = self._scored_with_domains(X, domains)
+        anomalous = self.calibrations_.probabilities(scores, names)
         return np.column_stack([1 - anomalous, anomalous])
 
     def explain(self, X: ArrayLike, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
@@ -395,6 +399,11 @@ class BaseDetector(BaseEstimator, ABC):
         return self._calibrated().threshold
 
     @property
+    def calibrations_(self) -> CalibrationSets:
+        """What each row is compared with, by its domain."""
+        return CalibrationSets(self._calibrated())
+
+    @property
     def classes_(self) -> NDArray[np.int8]:
         """What the columns of ``predict_proba`` are: 0 normal, 1 anomaly."""
         self._check_fitted()
@@ -416,8 +425,20 @@ class BaseDetector(BaseEstimator, ABC):
     def _scored(self, rows: FloatArray, domains: StrArray) -> NDArray[np.float64]:
         return self._score(apply_view(self.view, rows, domains, self.references_), domains)
 
+    def _scored_with_domains(
+        self, X: ArrayLike, domains: ArrayLike | None
+    ) -> tuple[NDArray[np.float64], StrArray]:
+        self._check_fitted()
+        rows = check_matrix(self, X, n_features=self.n_features_in_)
+        names = resolve_domains(self, len(rows), domains)
+        return self._scored(rows, names), names
+
     def _calibrate(self, scores: NDArray[np.float64], labels: Labels) -> None:
         self.calibration_ = Calibration.from_scores(scores, labels.y, false_alarm_rate=self.false_alarm_rate)
+
+    def _take_calibration(self, other: Self) -> None:
+        """Take over the calibration of a copy of this detector."""
+        self.calibration_ = other.calibration_
 
     def _calibrated(self) -> Calibration:
         self._check_fitted()

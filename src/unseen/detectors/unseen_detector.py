@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,9 +37,10 @@ from unseen.detectors.fused.scatter import domain_factors, usual_scatter
 from unseen.detectors.fused.training import EXACT_ROWS, FittedMode, LargeBank, fit_mode, in_unit_of
 from unseen.references import ReferenceStore, apply_view, build_store, extend_store, reference_rows
 from unseen.scoring.calibration import Calibration
+from unseen.scoring.calibration_sets import CalibrationSets
 from unseen.scoring.holding_back import group_codes
 from unseen.scoring.mixing import mixed_calibration
-from unseen.types import NORMAL_KIND, UNNAMED_DOMAIN, FloatArray, Labels, StrArray
+from unseen.types import ANOMALY, NORMAL, NORMAL_KIND, UNNAMED_DOMAIN, FloatArray, Labels, StrArray
 
 LABELS = ("guarded", "ignore")
 INNER_VIEW = "residual-nearest"
@@ -95,6 +96,14 @@ class UnseenDetector(BaseDetector):
     left_out_ : tuple of LeftOutScores
         For each mode, scores of the training normals by fits that had not met their domain; empty where
         fewer than two domains are named. With five or more they calibrate, together with the rows held back.
+    known_scores_ : LeftOutScores
+        Scores of training normals by fits without them that know their domain, where five or more domains are
+        named.
+    known_calibration_ : Calibration or None
+        What rows of domains that the fit knows are compared with, if they are named: normals of such domains
+        that were held back and, the less the more they are, these scores. None where there are no scores.
+    known_domains_ : str array of shape (n_known,)
+        Names of these domains. Domains that ``adapt`` was given references of are not among them.
     """
 
     uses_labels: ClassVar[bool] = True
@@ -114,6 +123,9 @@ class UnseenDetector(BaseDetector):
     choices_: dict[str, dict[str, str | float | list[float] | list[str]]]
     n_trimmed_: int
     left_out_: tuple[LeftOutScores, ...]
+    known_scores_: LeftOutScores
+    known_calibration_: Calibration | None
+    known_domains_: StrArray
 
     def __init__(
         self,
@@ -157,6 +169,11 @@ class UnseenDetector(BaseDetector):
         scored = self.reference_scores_.values()
         if any(scores.ndim != 1 or not len(scores) or np.isnan(scores).any() for scores in scored):
             raise ValueError("the scores of the references are no list of numbers")
+        if (
+            self.known_calibration_ is not None
+            and not np.isin(self.known_domains_, self.known_scores_.domains).all()
+        ):
+            raise ValueError("a domain is said to be known that has no scores")
 
     def _check_parameters(self) -> None:
         check_choice(self, "labels", self.labels, LABELS)
@@ -177,10 +194,11 @@ class UnseenDetector(BaseDetector):
         V, labels = V[kept], labels.take(kept)
         options = Options(self.n_neighbours, self.n_trees, self.seed, self._n_jobs(), self.labels)
         rows = _training_rows(V, labels)
-        fitted = [fit_mode(self.view, rows, options, residual=self.view != "raw", bank=bank)]
+        marked = self._inner_references(labels)
+        named = {"names_known": not marked.any()}
+        fitted = [fit_mode(self.view, rows, options, residual=self.view != "raw", bank=bank, **named)]
         self.store_, self.blocks_, self.scatter_, self.joined_ = None, None, None, {}
         self.reference_scores_, self.unmixed_ = {}, None
-        marked = self._inner_references(labels)
         if marked.any():
             self.store_ = build_store(V, labels.domains, marked, labels.normal, keep_rows=True)
             others = labels.normal & ~marked
@@ -188,9 +206,12 @@ class UnseenDetector(BaseDetector):
             self.scatter_ = usual_scatter(self.store_, self.blocks_)
             residuals = self._residuals(self.store_, V, labels.domains)[~marked]
             rows = _training_rows(residuals, labels.take(~marked), V[~marked])
-            fitted.append(in_unit_of(fitted[0], fit_mode(INNER_VIEW, rows, options, residual=True)))
+            second = fit_mode(INNER_VIEW, rows, options, residual=True, names_known=True)
+            fitted.append(in_unit_of(fitted[0], second))
         self.modes_ = tuple(item.mode for item in fitted)
         self.left_out_ = tuple(item.left_out for item in fitted)
+        self.known_scores_, self.known_calibration_ = fitted[-1].known, None
+        self.known_domains_ = np.unique(self.known_scores_.domains)
         self.choices_ = {
             name: _choices(item) for name, item in zip(("plain", "references"), fitted, strict=False)
         }
@@ -247,6 +268,7 @@ class UnseenDetector(BaseDetector):
     # -------------------------------------------------------------- calibrate
     def _calibrate(self, scores: NDArray[np.float64], labels: Labels) -> None:
         """Calibrate on rows held back, and on training normals of domains left out, if there are enough."""
+        self._calibrate_known(scores, labels)
         normal_domains = labels.domains[labels.normal]
         fresh = normal_domains[~np.isin(normal_domains, self.left_out_[0].domains)]
         adapted = self.store_ is not None and len(fresh) > 0 and bool(self.store_.knows(fresh).all())
@@ -263,6 +285,30 @@ class UnseenDetector(BaseDetector):
             false_alarm_rate=self.false_alarm_rate,
             domains=np.concatenate([left_out.domains, labels.domains[new]]),
         )
+
+    def _calibrate_known(self, scores: NDArray[np.float64], labels: Labels) -> None:
+        """Calibrate for domains that the fit knows, on its own normals left out and on those held back."""
+        if not len(self.known_domains_):
+            return
+        crossed, anomalous = self.known_scores_.scores, scores[labels.anomaly]
+        found = Calibration.from_scores(
+            np.concatenate([crossed, anomalous]),
+            np.repeat([NORMAL, ANOMALY], [len(crossed), len(anomalous)]),
+            false_alarm_rate=self.false_alarm_rate,
+        )
+        own = labels.normal & np.isin(labels.domains, self.known_domains_)
+        if own.any():
+            found = mixed_calibration(found, scores[own], REFERENCE_PRIOR)
+        self.known_calibration_ = found
+
+    @property
+    def calibrations_(self) -> CalibrationSets:
+        """What each row is compared with: of known domains with normals of these, else with new ones."""
+        return CalibrationSets(self._calibrated(), self.known_calibration_, self.known_domains_)
+
+    def _take_calibration(self, other: Self) -> None:
+        super()._take_calibration(other)
+        self.known_calibration_ = other.known_calibration_
 
     def _mix_references_in(self) -> None:
         """Let references that joined the normals, each scored without itself, speak for their places."""
@@ -293,6 +339,7 @@ class UnseenDetector(BaseDetector):
 
     # ------------------------------------------------------------------ score
     def _adapt(self, V_ref: FloatArray, domains: StrArray) -> None:
+        self.known_domains_ = self.known_domains_[~np.isin(self.known_domains_, domains)]
         if self.store_ is not None:
             self.store_ = extend_store(self.store_, V_ref, domains, keep_rows=True)
             self._calibrate_for_references()

@@ -16,7 +16,8 @@ from unseen.metrics.operating import confusion_at
 from unseen.metrics.ranking import auroc, average_precision, roc_curve
 from unseen.protocols import Split
 from unseen.scoring.calibration import Calibration
-from unseen.types import ANOMALY, Labels
+from unseen.scoring.calibration_sets import CalibrationSets
+from unseen.types import ANOMALY, Labels, StrArray
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class ScoredTrial:
         Wall time of the fit, and of scoring ``n_test`` rows.
     n_fit : int
         Rows fitted on.
+    sets : CalibrationSets or None
+        What each test row is compared with, by its domain; None: all with ``calibration``.
+    domains : str array of shape (n_test,) or None
+        Domain of each test row; None with ``sets``.
     """
 
     scores: NDArray[np.float64]
@@ -47,6 +52,22 @@ class ScoredTrial:
     fit_seconds: float
     score_seconds: float
     n_fit: int
+    sets: CalibrationSets | None = None
+    domains: StrArray | None = None
+
+    @property
+    def flagged(self) -> NDArray[np.bool_]:
+        """Which test rows lie above the threshold for the false-alarm rate."""
+        if self.sets is None or self.domains is None:
+            return self.calibration.flags(self.scores)
+        return np.asarray(self.scores > self.sets.thresholds(self.domains))
+
+    @property
+    def p_values(self) -> NDArray[np.float64]:
+        """P-value of each test row."""
+        if self.sets is None or self.domains is None:
+            return self.calibration.p_values(self.scores)
+        return self.sets.p_values(self.scores, self.domains)
 
 
 def operating_threshold(scored: ScoredTrial, settings: Settings, *, balanced: bool) -> tuple[float, str]:
@@ -134,9 +155,7 @@ def measure(trial: Trial, labels: Labels, scored: ScoredTrial, settings: Setting
         n_bad = int(np.isnan(scored.scores).sum())
         raise InputError(f"{trial.name}: {n_bad} of {len(scored.scores)} scores are NaN.")
     normal = labels.normal[split.test]
-    observed = (
-        float(np.mean(scored.scores[normal] > scored.calibration.threshold)) if normal.any() else np.nan
-    )
+    observed = float(np.mean(scored.flagged[normal])) if normal.any() else np.nan
     return [
         _row(trial, labels, scored, settings, kind, observed)
         for kind in sorted(tested_kinds(split), key=lambda kind: (kind != split.held_out_kind, kind))
@@ -155,12 +174,13 @@ def tested_kinds(split: Split) -> list[str]:
 def _row(
     trial: Trial, labels: Labels, scored: ScoredTrial, settings: Settings, kind: str, observed: float
 ) -> ResultRow:
-    split, calibration = trial.split, scored.calibration
+    split = trial.split
     rows = split.test_of(kind)
-    scores = scored.scores[positions_in(split.test, rows)]
-    y = labels.y[rows]
+    at = positions_in(split.test, rows)
+    scores, y = scored.scores[at], labels.y[rows]
     threshold, rule = operating_threshold(scored, settings, balanced=split.balanced)
-    point = confusion_at(y, scores, threshold)
+    at_rate = confusion_at(y, scored.flagged[at].astype(np.float64), 0.5)
+    point = at_rate if rule == "false-alarm" else confusion_at(y, scores, threshold)
     interval = delong_interval(y, scores)
     role: Role = "held-out" if kind == split.held_out_kind else "known"
     return ResultRow(
@@ -183,7 +203,7 @@ def _row(
         threshold=threshold,
         threshold_rule=rule,
         false_alarm_rate=settings.false_alarm_rate,
-        recall_at_false_alarm_rate=confusion_at(y, scores, calibration.threshold).recall,
+        recall_at_false_alarm_rate=at_rate.recall,
         observed_false_alarm_rate=observed,
         auroc_interval=(interval.low, interval.high),
         view=scored.view,

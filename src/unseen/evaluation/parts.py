@@ -144,7 +144,7 @@ def write_part(
     names, codes = np.unique(labels.kinds[test], return_inverse=True)
     arrays: dict[str, NDArray[Any]] = {
         "scores": scored.scores,
-        "p_values": scored.calibration.p_values(scored.scores),
+        "p_values": scored.p_values,
         "y": labels.y[test],
         "kind_names": names,
         "kind_codes": codes.astype(np.int32),

@@ -281,17 +281,19 @@ def _finish_trial(
     """Adapt, calibrate, score, measure, write."""
     split = trial.split
     model = condition(fitted.detector, split, data, labels)
-    assert model.calibration_ is not None
+    sets = model.calibrations_
     pool = np.concatenate([split.calibration, split.validation])
     scored = ScoredTrial(
         scores=memory.score(model, split, split.test),
         pool_scores=memory.score(model, split, pool),
         pool_y=labels.y[pool],
-        calibration=model.calibration_,
+        calibration=sets.usual,
         view=fitted.view,
         fit_seconds=fitted.seconds,
         score_seconds=memory.seconds_per_row * len(split.test),
         n_fit=fitted.n_rows,
+        sets=sets,
+        domains=labels.domains[split.test],
     )
     rows = measure(trial, labels, scored, settings)
     write_part(parts, trial, rows, scored, labels, _pictures(model, split, data, labels, settings))

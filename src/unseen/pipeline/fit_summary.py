@@ -12,6 +12,7 @@ import polars as pl
 from unseen.data import Table, TablePreprocessor
 from unseen.detectors import DETECTORS
 from unseen.detectors.base import BaseDetector
+from unseen.detectors.fused.left_out import LEAST_DOMAINS
 from unseen.types import UNNAMED_DOMAIN, Labels, StrArray
 
 _LABELS_SAY = {
@@ -21,7 +22,14 @@ _LABELS_SAY = {
     "domains": "labels raise scores near labelled anomalies, as far as no kind left out in new domains loses",
 }
 
+_NAMES_OF_LABELS = {"kind", "label", "labels", "class", "target", "y", "anomaly", "is_anomaly", "outlier"}
+"""What columns of labels are usually called."""
+
 _ROWS_TO_BE_SURE = 20
+_MANY_COPIES = 0.25
+_FEW_VALUES = 50
+"""No more has a column of names or codes."""
+
 _SHOWN = 5
 
 
@@ -65,6 +73,11 @@ class FitSummary:
     suspects : dict or None
         How many rows taken for normal look anomalous, and the first of them; see
         :mod:`unseen.pipeline.suspects`.
+    n_known_domains, n_known_calibration : int
+        Domains that the fit knows and whose rows, where they are named, are compared with other normals than
+        rows of new ones; how many these are. 0 where all rows are compared with the same.
+    known_threshold : float or None
+        Score above which such rows are flagged.
     """
 
     detector: str
@@ -86,6 +99,9 @@ class FitSummary:
     n_calibration_domains: int = 0
     estimate: dict[str, Any] | None = field(default=None)
     suspects: dict[str, Any] | None = field(default=None)
+    n_known_domains: int = 0
+    n_known_calibration: int = 0
+    known_threshold: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as values that JSON can hold."""
@@ -129,13 +145,14 @@ def summarise(
     -------
     FitSummary
     """
-    labels, calibration = table.labels, detector.calibration_
-    assert calibration is not None
+    labels, sets = table.labels, detector.calibrations_
+    calibration, known = sets.usual, sets.known
     n_calibration = len(calibration.normal_scores)
     notes = [*table.notes, *preprocessor.notes_]
     if table.y is None:
-        notes.append("no kind or label column was named: all rows are taken as normal")
-    notes += [*_on_row_numbers(table), *_on_unused_columns(table, preprocessor)]
+        notes.append("no kind or label column was named: all rows are taken as normal" + _maybe_labels(table))
+    notes += [*_on_row_numbers(table), *_on_leaks(table, preprocessor), *_on_repeats(table)]
+    notes += [*_on_unused_columns(table, preprocessor), *_on_missing_domains(labels)]
     notes += [*_on_trimming(detector), *_on_labels(detector, labels)]
     if calibration.smallest_p > detector.false_alarm_rate:
         notes.append(
@@ -161,7 +178,19 @@ def summarise(
         notes=tuple(dict.fromkeys(notes)),
         seconds=seconds,
         n_calibration_domains=int(calibration.n_domains),
+        n_known_domains=0 if known is None else len(sets.known_domains),
+        n_known_calibration=0 if known is None else len(known.normal_scores),
+        known_threshold=None if known is None else float(known.threshold),
     )
+
+
+def _maybe_labels(table: Table) -> str:
+    """Name the columns that are used as features though their names say that they hold labels."""
+    named = [name for name in table.schema.names if name.strip().casefold() in _NAMES_OF_LABELS]
+    if not named:
+        return ""
+    told = ", ".join(map(repr, named))
+    return f"; {told} may hold labels and is used as a feature: name it with --kind-column, or --ignore it"
 
 
 def _on_row_numbers(table: Table) -> list[str]:
@@ -179,6 +208,52 @@ def _on_row_numbers(table: Table) -> list[str]:
     return [
         f"{', '.join(found)}: every row has more (or less) than the row before, as row numbers and times do; "
         "new rows will lie beyond all of these, so leave such a column out (--ignore)"
+    ]
+
+
+def _on_missing_domains(labels: Labels) -> list[str]:
+    """Say that normals without a domain keep the threshold from being made for new domains."""
+    domains = labels.domains[labels.normal]
+    n_without = int((domains == UNNAMED_DOMAIN).sum())
+    if n_without == 0 or len(np.unique(domains)) <= LEAST_DOMAINS:
+        return []
+    return [
+        f"{n_without:,} normals have no domain, so threshold and estimate are not made for new domains, as "
+        "they are where all have one; name theirs, or leave these rows out"
+    ]
+
+
+def _on_repeats(table: Table) -> list[str]:
+    """Say if many normals are copies of others: held back, they are more usual than new rows are."""
+    normals = table.features.filter(pl.Series(table.labels.normal))
+    n_copies = len(normals) - normals.hash_rows().n_unique()
+    if len(normals) < _ROWS_TO_BE_SURE or n_copies < _MANY_COPIES * len(normals):
+        return []
+    return [
+        f"{n_copies:,} of {len(normals):,} normals repeat another one cell by cell; unless new rows do so, "
+        "too, more of them are flagged than the threshold promises"
+    ]
+
+
+def _on_leaks(table: Table, preprocessor: TablePreprocessor) -> list[str]:
+    """Say which columns of few values share none between normals and labelled anomalies, as labels do."""
+    labels, used = table.labels, set(preprocessor.column_of_feature_.tolist())
+    if labels.normal.sum() < _ROWS_TO_BE_SURE or labels.anomaly.sum() < _ROWS_TO_BE_SURE:
+        return []
+    found = []
+    for place, name in enumerate(table.schema.names):
+        values = table.features[name]
+        if place not in used or values.n_unique() > _FEW_VALUES:
+            continue
+        of_normals = values.filter(pl.Series(labels.normal)).unique()
+        of_anomalies = values.filter(pl.Series(labels.anomaly)).unique()
+        if not of_anomalies.is_in(of_normals.implode(), nulls_equal=True).any():
+            found.append(repr(name))
+    if not found:
+        return []
+    return [
+        f"{', '.join(found)}: no labelled anomaly has a value that a normal has; if the column was made from "
+        "the labels, leave it out (--ignore)"
     ]
 
 

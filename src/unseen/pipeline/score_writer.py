@@ -86,14 +86,14 @@ class ScoreEncoder:
     columns : sequence of str
         Names of the table's columns.
     top_features : int
-        How many columns to name a row.
+        How many columns to name a row, at most all of them.
     with_file : bool
         Whether the rows come from several files.
     """
 
     def __init__(self, columns: Sequence[str], *, top_features: int, with_file: bool) -> None:
         self.columns = pa.array(list(columns), type=pa.string())
-        self.top_features = top_features
+        self.top_features = min(top_features, len(self.columns))
         self.with_file = with_file
         self._kept_schema: pa.Schema | None = None
 
@@ -190,6 +190,12 @@ class ScoreFile:
 
     def _open(self, schema: pa.Schema) -> Any:
         if self._suffix == ".csv":
+            nested = [item.name for item in schema if pa.types.is_nested(item.type)]
+            if nested:
+                raise ParameterError(
+                    f"CSV cannot hold column {nested[0]!r}, whose cells are lists or structures; write "
+                    ".parquet, or keep other columns."
+                )
             return pa_csv.CSVWriter(self._path, schema)
         # Real numbers hardly repeat: a dictionary of them costs more time than all the rest of the writing.
         repeating = [item.name for item in schema if not pa.types.is_floating(item.type)]

@@ -26,7 +26,7 @@ from unseen.pipeline.score_writer import ScoreEncoder, ScoreFile, check_output_n
 from unseen.pipeline.staging import scratch, staged
 from unseen.pipeline.table_model import TableModel
 from unseen.pipeline.threads import WriteBehind, read_ahead
-from unseen.scoring.thresholds import false_alarm_threshold
+from unseen.scoring.calibration_sets import threshold_of
 from unseen.types import UNNAMED_DOMAIN
 
 BATCH_ROWS = 65_536
@@ -66,6 +66,10 @@ class ScoreSummary:
         :mod:`unseen.scoring.drift`.
     seconds, rows_per_second : float
         Time and speed, reading and writing included.
+    n_of_known_domains : int
+        Rows of domains that the fit knows, which are compared with normals of these.
+    known_threshold : float or None
+        Score above which such rows are flagged; None where there are none, or as for ``threshold``.
     """
 
     out: str
@@ -81,6 +85,8 @@ class ScoreSummary:
     p_distance: float
     seconds: float
     rows_per_second: float
+    n_of_known_domains: int = 0
+    known_threshold: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as values that JSON can hold."""
@@ -92,6 +98,7 @@ class _Tally:
     n_rows: int = 0
     n_flagged: int = 0
     n_without_references: int = 0
+    n_of_known_domains: int = 0
     other_categories: Counter[str] = field(default_factory=Counter)
     p_counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_P_BINS, dtype=np.int64))
 
@@ -112,6 +119,7 @@ def score_file(
     false_alarm_rate: float | None = None,
     false_discovery_rate: float | None = None,
     batch_rows: int = BATCH_ROWS,
+    encoding: str = "utf-8",
     progress: Progress | None = None,
 ) -> ScoreSummary:
     """Score the rows of a file, a folder or a glob and write one row of scores for each.
@@ -137,6 +145,8 @@ def score_file(
         Flag by Benjamini and Hochberg over the whole file instead.
     batch_rows : int
         Rows that are in memory together; about five such batches are.
+    encoding : str
+        Character encoding of text files.
     progress : callable or None
         Told how many rows were scored.
 
@@ -161,15 +171,13 @@ def score_file(
         check_real(
             "score", "fdr", false_discovery_rate, minimum=0, maximum=1, open_minimum=True, open_maximum=True
         )
-    normal_scores = model.calibration.normal_scores
-    threshold = model.calibration.threshold
-    if false_alarm_rate is not None:
-        threshold, _ = false_alarm_threshold(normal_scores, false_alarm_rate)
+    sets = model.detector.calibrations_
+    threshold = threshold_of(sets.usual, false_alarm_rate)
     counts = None if false_discovery_rate is None else PValueCounts()
     tally = _Tally()
     encoder = ScoreEncoder(model.columns, top_features=top_features, with_file=not Path(source).is_file())
-    batches = scan_table(source, schema or model.schema, batch_rows=batch_rows, keep=keep)
-    scored = _scored(model, batches, encoder, threshold, counts, tally, progress)
+    batches = scan_table(source, schema or model.schema, batch_rows=batch_rows, keep=keep, encoding=encoding)
+    scored = _scored(model, batches, encoder, false_alarm_rate, counts, tally, progress)
     p_limit: float | None = None
     with staged(target) as path:
         if counts is None or false_discovery_rate is None:
@@ -196,6 +204,12 @@ def score_file(
         p_distance=float(np.abs(tally.p_shares - np.arange(1, _P_BINS + 1) / _P_BINS).max()),
         seconds=seconds,
         rows_per_second=tally.n_rows / seconds,
+        n_of_known_domains=tally.n_of_known_domains,
+        known_threshold=(
+            threshold_of(sets.known, false_alarm_rate)
+            if sets.known is not None and tally.n_of_known_domains and counts is None
+            else None
+        ),
     )
 
 
@@ -225,7 +239,7 @@ def _scored(
     model: TableModel,
     batches: Iterator[TableBatch],
     encoder: ScoreEncoder,
-    threshold: float,
+    false_alarm_rate: float | None,
     counts: PValueCounts | None,
     tally: _Tally,
     progress: Progress | None,
@@ -233,12 +247,16 @@ def _scored(
     """Score batch by batch; the next ones are read meanwhile."""
     for batch in read_ahead(batches):
         scored = model.score_batch(
-            batch.features, batch.domains, threshold=threshold, explain=encoder.top_features > 0
+            batch.features,
+            batch.domains,
+            false_alarm_rate=false_alarm_rate,
+            explain=encoder.top_features > 0,
         )
         tally.n_rows += len(scored)
         tally.n_flagged += int(np.count_nonzero(scored.flagged))
         tally.other_categories.update(model.preprocessor.other_counts(batch.features))
         names = np.full(len(scored), UNNAMED_DOMAIN) if batch.domains is None else batch.domains
+        tally.n_of_known_domains += int(np.count_nonzero(model.detector.calibrations_.is_known(names)))
         tally.n_without_references += int(np.count_nonzero(~model.detector.references_.knows(names)))
         tally.p_counts += np.histogram(scored.p_value, bins=_P_BINS, range=(0.0, 1.0))[0]
         if counts is not None:

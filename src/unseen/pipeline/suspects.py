@@ -247,7 +247,7 @@ def suspects_sentence(suspects: dict[str, Any]) -> str:
     str
     """
     n, checked = suspects["n_believed"], suspects["n_checked"]
-    first = ", ".join(map(str, suspects["first_rows"]))
+    first = f"{', '.join(map(str, suspects['first_rows']))} (the first row is 0)"
     if n == 0:
         return (
             f"no heap of anomalies among {checked:,} rows taken for normal; look at these first: rows {first}"

@@ -22,7 +22,7 @@ from sklearn.base import clone
 
 from unseen.data import Table, TablePreprocessor, TableSchema
 from unseen.detectors.base import BaseDetector
-from unseen.detectors.fused.reasons import Reasons
+from unseen.detectors.fused.reasons import NOVEL, USUAL, Reasons
 from unseen.errors import LabelError, ParameterError, SchemaError
 from unseen.pipeline.fit_summary import FitSummary, summarise
 from unseen.references import reference_rows
@@ -56,7 +56,7 @@ class ScoredBatch:
     p_value : float64 array of shape (n_rows,)
         Split-conformal p-value.
     flagged : bool array of shape (n_rows,)
-        Score above the threshold.
+        Score above the threshold of the row's domain.
     contributions : float array of shape (n_rows, n_columns) or None
         Contribution of each column of the table to the score; None if they were not asked for.
     reason, like_kind : str array of shape (n_rows,) or None
@@ -169,7 +169,7 @@ class TableModel:
         frame: pl.DataFrame,
         domains: StrArray | None = None,
         *,
-        threshold: float | None = None,
+        false_alarm_rate: float | None = None,
         explain: bool = True,
     ) -> ScoredBatch:
         """Score rows that have the columns of the schema.
@@ -180,8 +180,8 @@ class TableModel:
             The feature columns, conformed to the schema.
         domains : str array of shape (n_rows,) or None
             Domain of each row.
-        threshold : float or None
-            Score above which a row is flagged; None: the model's own.
+        false_alarm_rate : float in (0, 1) or None
+            Share of normals that may be flagged; None: the model's own.
         explain : bool
             Whether to compute the contributions too.
 
@@ -190,7 +190,7 @@ class TableModel:
         ScoredBatch
         """
         return self.score_matrix(
-            self.preprocessor.transform(frame), domains, threshold=threshold, explain=explain
+            self.preprocessor.transform(frame), domains, false_alarm_rate=false_alarm_rate, explain=explain
         )
 
     def score_matrix(
@@ -198,7 +198,7 @@ class TableModel:
         X: FloatArray,
         domains: StrArray | None = None,
         *,
-        threshold: float | None = None,
+        false_alarm_rate: float | None = None,
         explain: bool = True,
     ) -> ScoredBatch:
         """Score rows that are already preprocessed; arguments as in ``score_batch``.
@@ -209,8 +209,8 @@ class TableModel:
             What ``preprocessor.transform`` gave.
         domains : str array of shape (n_rows,) or None
             Domain of each row.
-        threshold : float or None
-            Score above which a row is flagged; None: the model's own.
+        false_alarm_rate : float in (0, 1) or None
+            Share of normals that may be flagged; None: the model's own.
         explain : bool
             Whether to compute the contributions too.
 
@@ -222,17 +222,21 @@ class TableModel:
         reason: StrArray | None = None
         like_kind: StrArray | None = None
         if explain and isinstance(self.detector, GivesReasons):
-            found = self.detector.reasons(X, domains=domains)
-            score, contributions = found.score, self.preprocessor.fold(found.contributions)
-            reason, like_kind = found.reason, found.like_kind
+            reasons = self.detector.reasons(X, domains=domains)
+            score, contributions = reasons.score, self.preprocessor.fold(reasons.contributions)
+            reason, like_kind = reasons.reason, reasons.like_kind
         elif explain:
             score, by_feature = self.detector.score_and_explain(X, domains=domains)
             contributions = self.preprocessor.fold(by_feature)
         else:
             score = self.detector.decision_function(X, domains=domains)
-        limit = self.calibration.threshold if threshold is None else threshold
-        p_value = self.calibration.p_values(score)
-        return ScoredBatch(score, p_value, score > limit, contributions, reason, like_kind)
+        names = np.full(len(score), UNNAMED_DOMAIN) if domains is None else domains
+        sets = self.detector.calibrations_
+        p_value = sets.p_values(score, names)
+        flagged = np.asarray(score > sets.thresholds(names, rate=false_alarm_rate))
+        if reason is not None:  # where many normals may be flagged, usual ones are, too
+            reason = np.where(flagged & (reason == USUAL), NOVEL, reason)
+        return ScoredBatch(score, p_value, flagged, contributions, reason, like_kind)
 
     def score_table(self, table: Table, *, explain: bool = False) -> ScoredBatch:
         """Score a table in memory.
@@ -378,7 +382,7 @@ def _calibrate_as_new(fitted: BaseDetector, X: FloatArray, labels: Labels) -> No
     arguments = _label_arguments(labels.take(~marked))
     arguments.pop("groups")
     adapted.calibrate(X[~marked], **arguments)
-    fitted.calibration_ = adapted.calibration_
+    fitted._take_calibration(adapted)
 
 
 def _label_arguments(labels: Labels) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from unseen.reports.evidence import Digest, digests_of
 from unseen.reports.figures.latent import latent_maps
 from unseen.reports.figures.overview import overview
 from unseen.reports.figures.p_values import uniformity
-from unseen.reports.figures.ranking import curves_of_kinds
+from unseen.reports.figures.ranking import MOST_BANDS, curves_of_kinds
 from unseen.reports.figures.scores import score_histograms, stage_histograms
 from unseen.reports.figures.trend import trends
 from unseen.reports.galleries import galleries, is_of_pictures, pixel_tables
@@ -183,6 +183,7 @@ def _figures(
         "overview": overview(entries, every),
         "trends": trends(results),
         "curves": curves_of_kinds(entries, digests, curves, rate) if curves else None,
+        "with_bands": len(entries) <= MOST_BANDS,
         "histograms": histograms,
         "stages": stages,
         "latents": latents,

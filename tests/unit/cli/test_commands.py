@@ -116,6 +116,26 @@ def test_score_and_read_back(run: Run, model: Path, new_file: Path, tmp_path: Pa
     assert share["benign"] < 0.15
 
 
+def test_of_a_single_row_nothing_is_said_about_drift(run: Run, model: Path, tmp_path: Path) -> None:
+    row, out = tmp_path / "row.parquet", tmp_path / "scores.csv"
+    make_rows(1)[:1].write_parquet(row)
+    result = run("score", model, row, "--out", out)
+    assert "scored 1 row in" in result.stdout
+    assert "p-values" not in result.stdout
+    assert pl.read_csv(out).height == 1
+
+
+def test_drifted_rows_ask_for_references_or_for_more_of_them(run: Run, model: Path, tmp_path: Path) -> None:
+    rows, few, out = tmp_path / "rows.parquet", tmp_path / "few.parquet", tmp_path / "scores.csv"
+    moved = make_rows(1).with_columns(pl.col("a") + 3).filter(pl.col("kind") == "benign")
+    moved[:100].write_parquet(rows)
+    make_rows(2)[:1].with_columns(kind=pl.lit("benign")).write_parquet(few)
+    alone = run("score", model, rows, "--out", out).stdout
+    assert "adapt to references of this place, or fit again" in alone
+    adapted = run("score", model, rows, "--out", out, "--references", few).stdout
+    assert "give more references, or fit again" in adapted
+
+
 def test_score_as_json(run: Run, model: Path, new_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "scores.csv"
     result = run("score", model, new_file, "--out", out, "--fdr", ".3", "--json", "--top-features", 0)

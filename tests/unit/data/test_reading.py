@@ -7,6 +7,7 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -234,6 +235,41 @@ def test_dates_are_left_out_and_said(tmp_path: Path) -> None:
     table = read_table(write(frame, tmp_path / "t.parquet"), ROLES)
     assert "when" not in table.schema.names
     assert any("'when'" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["2020-01-01", "2020-12-31"],
+        ["2020-01-01T10:00:00Z", ""],
+        ["5/7/2017 8:49", "13/7/2017 08:49:01 PM"],
+        ["31.12.2019", "1.1.2020"],
+        ["1/2/03", "1/2/04"],
+    ],
+)
+def test_dates_as_text_are_left_out_too_unless_asked_for(tmp_path: Path, cells: list[str]) -> None:
+    frame = pl.DataFrame({"a": [1.0, 2.5], "when": cells, "kind": ["normal", "normal"]})
+    path = write(frame, tmp_path / "t.csv")
+    table = read_table(path, ColumnRoles(kind="kind"))
+    assert table.schema.names == ("a",)
+    assert any("'when'" in note for note in table.notes)
+    asked = read_table(path, ColumnRoles(kind="kind", categorical=("when",)))
+    assert asked.schema.names == ("a", "when")
+
+
+@pytest.mark.parametrize("cells", [["10.0.0.1", "10.0.0.2"], ["1.2.10", "1.2.11"], ["2020-01-01", "today"]])
+def test_text_that_is_not_all_dates_stays(tmp_path: Path, cells: list[str]) -> None:
+    frame = pl.DataFrame({"a": [1.0, 2.5], "when": cells, "kind": ["normal", "normal"]})
+    table = read_table(write(frame, tmp_path / "t.csv"), ColumnRoles(kind="kind"))
+    assert table.schema.names == ("a", "when")
+
+
+def test_the_row_index_of_pandas_is_no_feature(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"a": [1.0, 2.5, 0.5], "kind": ["normal"] * 3}, index=[7, 3, 5])
+    rows.to_parquet(tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet", ColumnRoles(kind="kind"))
+    assert table.schema.names == ("a",)
+    assert any("row index of pandas" in note and "'__index_level_0__'" in note for note in table.notes)
 
 
 def test_labels_as_numbers(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from unseen.detectors.cell_search import CellIndex, build_index, near_rows
+from unseen.detectors.cell_search import CellIndex, build_index, in_order_of_cells, near_rows
 from unseen.detectors.cells import cell_of, find_centres
 from unseen.detectors.exact_search import nearest_rows
 
@@ -108,6 +108,46 @@ def test_more_cells_are_searched_where_the_nearest_hold_too_few_rows():
     assert len(set(positions[0])) == 5
 
 
+def probed_only(X: np.ndarray, bank: np.ndarray, index: CellIndex, k: int) -> np.ndarray:
+    """Every row of the cells whose centres are nearest, one by one: no cell is skipped."""
+    out = []
+    for row in X:
+        near = np.argsort(np.square(index.centres - row).sum(axis=1))[: index.n_probes]
+        members = np.concatenate([index.of_cell(cell) for cell in near])
+        out.append(members[exact(row[None], bank[members], k)[1][0]])
+    return np.array(out)
+
+
+@pytest.mark.parametrize("scale", [0.05, 1.0, 3.0])
+def test_cells_beyond_the_neighbours_are_skipped_to_the_same_result(scale):
+    """From cells that overlap to cells far apart."""
+    random = np.random.default_rng(11)
+    places = np.random.default_rng(12).normal(size=(40, 8)) * 4
+    bank, X = (
+        (places[random.integers(40, size=n)] + scale * random.normal(size=(n, 8))).astype(np.float32)
+        for n in (4000, 150)
+    )
+    index = build_index(bank, 6, 0)
+    distances, positions = near_rows(X, bank, index, 5)
+    expected = probed_only(X, bank, index, 5)
+    np.testing.assert_allclose(
+        distances, np.sqrt(np.square(bank[expected] - X[:, None]).sum(axis=2)), rtol=1e-5
+    )
+    assert np.mean(positions == expected) > 0.999
+
+
+def test_cells_side_by_side_find_the_same_rows():
+    bank, X = clusters(0, 3000), clusters(1, 100)
+    index = build_index(bank, 5, 0)
+    ordered, other, places = in_order_of_cells(bank, index)
+    np.testing.assert_array_equal(ordered[places], bank)
+    other.check(*bank.shape)
+    distances, positions = near_rows(X, bank, index, 5)
+    again, where = near_rows(X, ordered, other, 5)
+    np.testing.assert_array_equal(again, distances)
+    np.testing.assert_array_equal(ordered[where], bank[positions])
+
+
 def test_an_index_of_another_bank_is_refused():
     bank = clusters(0, 300)
     index = build_index(bank, 3, 0)
@@ -118,3 +158,5 @@ def test_an_index_of_another_bank_is_refused():
         index.check(300, 7)
     with pytest.raises(ValueError, match="once"):
         replace(index, rows=np.zeros(300, dtype=np.int64)).check(300, 8)
+    with pytest.raises(ValueError, match="in order"):
+        replace(index, rows=index.rows[::-1].copy()).check(300, 8)

@@ -176,8 +176,11 @@ def test_rows_amid_the_normals_are_not_said_to_be_like_a_known_kind():
     plain = (found.score < 0.5) & (found.raised < 0.25)
     assert plain.mean() > 0.9
     assert (found.raised[plain] > 0).all()
-    assert set(found.reason[plain].tolist()) == {"novel"}
+    assert set(found.reason[plain].tolist()) == {"usual"}
     assert set(found.like_kind[plain].tolist()) == {""}
+    midst = detector.reasons(np.zeros((1, N_FEATURES)))
+    assert 0 < midst.raised[0] < 1e-3
+    assert (midst.contributions == 0).all()  # so no column is named for what labels add next to nothing to
     assert set(detector.reasons(blob(random, 50, 5.0)).like_kind.tolist()) == {"up"}
 
 

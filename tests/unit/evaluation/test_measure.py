@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from unseen.evaluation.measure import ScoredTrial, best_f1_threshold, operating_threshold, positions_in
 from unseen.evaluation.settings import Settings
 from unseen.scoring.calibration import Calibration
+from unseen.scoring.calibration_sets import CalibrationSets
 
 
 def f1_at(y: np.ndarray, scores: np.ndarray, threshold: float, share: float) -> float:
@@ -66,3 +69,16 @@ def test_positions_point_at_the_rows(order: list[int], n: int) -> None:
     haystack = np.array(order, dtype=np.int64) * 3
     rows = haystack[::-1][:n]
     assert np.array_equal(haystack[positions_in(haystack, rows)], rows)
+
+
+def test_rows_of_known_domains_are_judged_by_their_own_set() -> None:
+    usual = Calibration.from_scores(np.arange(20.0), np.zeros(20), false_alarm_rate=0.1)
+    known = Calibration.from_scores(np.arange(20.0) / 10, np.zeros(20), false_alarm_rate=0.1)
+    scores = np.array([1.85, 1.85, 19.0, 19.0])
+    alike = ScoredTrial(scores, scores, np.zeros(4, dtype=np.int8), usual, "raw", 0.0, 0.0, 1)
+    sets = CalibrationSets(usual, known, np.array(["old"]))
+    apart = replace(alike, sets=sets, domains=np.array(["old", "new", "old", "new"]))
+    assert alike.flagged.tolist() == [False, False, True, True]
+    assert apart.flagged.tolist() == [True, False, True, True]
+    np.testing.assert_allclose(alike.p_values, np.array([19, 19, 2, 2]) / 21)
+    np.testing.assert_allclose(apart.p_values, np.array([2, 19, 1, 2]) / 21)

@@ -50,6 +50,15 @@ def test_a_row_of_scores_for_each_row(model: TableModel, source: Path, frame: pl
     assert set(caught["top_1"]) == {"a"}
 
 
+def test_no_more_columns_are_named_than_there_are(model: TableModel, source: Path) -> None:
+    out = source.with_name("scores.parquet")
+    score_file(model, source, out, top_features=99)
+    named = [name for name in pl.read_parquet(out).columns if name.startswith("top_")]
+    assert named == [
+        name for k in range(1, len(model.columns) + 1) for name in (f"top_{k}", f"top_{k}_share")
+    ]
+
+
 def test_batches_do_not_change_the_result(model: TableModel, source: Path) -> None:
     whole, parts = source.with_name("whole.parquet"), source.with_name("parts.parquet")
     score_file(model, source, whole)

@@ -157,3 +157,17 @@ def test_row_numbers_among_the_features_are_named(table, step):
     assert said.startswith("'number': every row has more (or less)")
     plain = TableModel.fit(table, Mahalanobis())
     assert not any("row numbers" in note for note in plain.summary.notes)
+
+
+def test_no_flagged_row_is_called_usual(make_table: Callable[..., Table]) -> None:
+    """A threshold that flags two thirds of the normals flags some in their midst."""
+    model = TableModel.fit(make_table(0), UnseenDetector(n_trees=5, n_jobs=1, labels="ignore"))
+    rows = make_table(1, 200, 10)
+    plain = model.score_table(rows, explain=True)
+    assert plain.reason is not None
+    assert (plain.reason == "usual").sum() > 100
+    bold = model.score_batch(rows.features, rows.domains, false_alarm_rate=0.7)
+    assert (bold.flagged & (plain.reason == "usual")).sum() > 20
+    assert bold.reason is not None
+    assert set(bold.reason[bold.flagged]) == {"novel"}
+    assert set(bold.reason[~bold.flagged]) == {"usual"}

@@ -149,6 +149,20 @@ def test_tables_show_the_means_of_the_results(page: Path, ordinary: Path) -> Non
         assert f"{mean:.3f} ±" in words
 
 
+def test_bands_are_drawn_as_long_as_they_can_be_told_apart(
+    page: Path, ordinary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def filled(path: Path) -> int:
+        return path.read_text(encoding="utf-8").count("FillBetweenPolyCollection")
+
+    assert "the bands reach" in read(page).words
+    for module in ("page", "figures.ranking"):
+        monkeypatch.setattr(f"unseen.reports.{module}.MOST_BANDS", 2)
+    without = write_report(ordinary, tmp_path / "page.html")
+    assert "the bands reach" not in read(without).words
+    assert 0 <= filled(without) < filled(page)
+
+
 def test_drifted_normals_are_reported(page: Path) -> None:
     words = read(page).words
     assert "The false-alarm rate does not hold on the test rows." in words

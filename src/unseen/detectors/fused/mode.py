@@ -34,6 +34,9 @@ from unseen.detectors.fused.ranks import ranks
 from unseen.detectors.fused.scales import CueScales
 from unseen.types import FloatArray
 
+_NOTHING = 1e-3
+"""What labels add below this, in units of the score, is no reason to name a feature."""
+
 
 @dataclass(frozen=True)
 class Mode:
@@ -192,7 +195,7 @@ def split_over_features(
 
     Each cue hands its placed value, if positive, to the features in proportion to their terms in it (squared
     differences, terms of the Mahalanobis distance, squares); what labels add is handed out likewise, by what
-    each feature moved the trees' probability.
+    each feature moved the trees' probability, unless it is next to nothing.
 
     Parameters
     ----------
@@ -227,7 +230,8 @@ def split_over_features(
             amount = mode.weights[i] * np.maximum(parts.placed[:, i], 0) / mode.unit
             out += amount[:, None] * _shares(terms[cue])
     if mode.labelled is not None:
-        out += parts.raised[:, None] * _shares(_label_terms(mode, V, parts, differences))
+        raised = np.where(parts.raised < _NOTHING, 0.0, parts.raised)
+        out += raised[:, None] * _shares(_label_terms(mode, V, parts, differences))
     return out
 
 
@@ -247,11 +251,12 @@ def _block_terms(normals: NormalModel, V: FloatArray, unviewed: FloatArray) -> d
 def _label_terms(
     mode: Mode, V: FloatArray, parts: Parts, differences: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """What moved the trees; what a cue moved goes where the row differs from its neighbours."""
+    """What moved the trees; what a cue moved, or nothing, goes where the row differs from its neighbours."""
     assert mode.labelled is not None
     credits = mode.labelled.forest.credits(tree_features(V, parts.placed))
     by_cues = credits[:, V.shape[1] :].sum(axis=1)
-    return np.asarray(credits[:, : V.shape[1]] + np.maximum(by_cues, 0)[:, None] * _shares(differences))
+    terms = credits[:, : V.shape[1]] + np.maximum(by_cues, 0)[:, None] * _shares(differences)
+    return np.asarray(np.where((terms > 0).any(axis=1, keepdims=True), terms, differences))
 
 
 def _squared_differences(

@@ -11,12 +11,14 @@ from unseen.detectors.fused.mode import Mode, Parts
 from unseen.detectors.fused.novelty import DomainNormals
 from unseen.types import FloatArray, StrArray
 
+USUAL = "usual"
 NOVEL = "novel"
 LIKE_KNOWN = "like known"
 BOTH = "novel and like known"
 
 _SHARE = 0.25
 _CLEARLY = 0.5
+_UNUSUAL = 0.5
 _NOTABLE = 1.0
 """The unit of scores: from the median of the normals' novelty to its 99 % quantile."""
 
@@ -36,11 +38,11 @@ class Reasons:
     raised : float64 array of shape (n_rows,)
         What labels add, >= 0; ``score`` is the sum of both.
     reason : str array of shape (n_rows,)
-        ``"novel"``, ``"like known"`` (labels make more than three quarters of the score) or ``"novel and like
-        known"`` (between a quarter and three quarters, or, where domains are named, trees and nearness agree
-        that the row is like a labelled one). Rows in the midst of the normals are none of these; where labels
-        raise them next to nothing (less than a quarter of the way to what 99 % of normals do not exceed) it
-        says ``"novel"``.
+        ``"usual"`` in the midst of the normals: less than half of the way from their median to what 99 % of
+        them do not exceed. ``"novel"``; ``"like known"``: labels make more than three quarters of the score,
+        or novelty is usual; ``"novel and like known"``: labels make between a quarter and three quarters, or,
+        where domains are named, trees and nearness agree that the row is like a labelled one. That a row is
+        like a known kind is not said where labels raise it by less than a quarter of that way.
     cue : str array of shape (n_rows,)
         The novelty cue that says most.
     like_kind : str array of shape (n_rows,)
@@ -104,7 +106,7 @@ def reasons_of(
         contributions=contributions,
         novelty=parts.novelty,
         raised=parts.raised,
-        reason=np.where(share > 1 - _SHARE, LIKE_KNOWN, np.where(spoke, BOTH, NOVEL)),
+        reason=reason_of(parts.novelty, parts.score, share, spoke),
         cue=np.array(mode.cues)[np.argmax(parts.placed * mode.weights, axis=1)],
         like_kind=np.where(spoke, nearest_kind, ""),
         nearest_kind=nearest_kind,
@@ -112,6 +114,31 @@ def reasons_of(
         normal_distance=parts.neighbours[0][:, 0],
         nearest_normal=normals[parts.neighbours[1][:, 0]],
     )
+
+
+def reason_of(
+    novelty: NDArray[np.float64],
+    score: NDArray[np.float64],
+    share: NDArray[np.float64],
+    spoke: NDArray[np.bool_],
+) -> StrArray:
+    """Name the reason of each row.
+
+    Parameters
+    ----------
+    novelty, score : float64 array of shape (n_rows,)
+        In units of how far normals reach.
+    share : float64 array of shape (n_rows,)
+        What labels make of the score.
+    spoke : bool array of shape (n_rows,)
+        Whether labels say that the row is like a known kind.
+
+    Returns
+    -------
+    str array of shape (n_rows,)
+    """
+    by_labels = np.where((share > 1 - _SHARE) | (novelty < _UNUSUAL), LIKE_KNOWN, BOTH)
+    return np.where(spoke, by_labels, np.where(score < _UNUSUAL, USUAL, NOVEL))
 
 
 def in_order(found: list[tuple[NDArray[np.int64], Reasons]]) -> Reasons:

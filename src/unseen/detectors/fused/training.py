@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.detectors.cell_search import build_index, near_rows
+from unseen.detectors.cell_search import build_index, in_order_of_cells, near_rows
 from unseen.detectors.fused.blocks import column_blocks, small_blocks
 from unseen.detectors.fused.choice import (
     LEAST_ROWS,
@@ -34,6 +35,7 @@ from unseen.detectors.fused.evidence import (
     learn_labels,
     log_odds_location,
 )
+from unseen.detectors.fused.known import known_scores
 from unseen.detectors.fused.left_out import LeftOutScores, join_scores, no_scores, ratio_of_thresholds
 from unseen.detectors.fused.likeness import JudgedLikeness, LikenessRule, choose_likeness
 from unseen.detectors.fused.mode import Mode, raised_by
@@ -79,6 +81,8 @@ class FittedMode:
         What labels may say, where none are; None without labelled anomalies.
     left_out : LeftOutScores
         Scores of the normals by fits without their domain.
+    known : LeftOutScores
+        Scores of normals by fits without them that know their domain.
     """
 
     mode: Mode
@@ -86,6 +90,7 @@ class FittedMode:
     strengths: Strengths
     likeness: LikenessRule | None
     left_out: LeftOutScores
+    known: LeftOutScores
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,13 @@ class LargeBank:
 
 
 def fit_mode(
-    view: str, rows: TrainingRows, options: Options, *, residual: bool, bank: LargeBank | None = None
+    view: str,
+    rows: TrainingRows,
+    options: Options,
+    *,
+    residual: bool,
+    bank: LargeBank | None = None,
+    names_known: bool = False,
 ) -> FittedMode:
     """Fit a mode.
 
@@ -121,6 +132,8 @@ def fit_mode(
         Whether the view makes residuals.
     bank : LargeBank or None
         Normals to search neighbours in; None: those of the rows.
+    names_known : bool
+        Whether rows of the domains of the fit are scored in this mode, if they are named.
 
     Returns
     -------
@@ -150,14 +163,16 @@ def fit_mode(
         weights,
         wide_allowed=rows.by_domain,
     )
-    labelled, rule = None, None
+    labelled, rule, grow = None, None, _no_labels
     wanted = bool(strengths.local or strengths.wide)
     if options.labels == "guarded" and len(rows.anomalies) and not rows.by_domain:
         rule = choose_likeness(_judged_likeness(rows, rounds, spread, options), weights)
         wanted = rule.strength > 0
     if options.labels == "guarded" and len(rows.anomalies) and wanted:
         boosted = not rows.by_domain or strengths.source == "boosted"
-        labelled = _learn(rows, normals, scales, rounds, placed_normals, options, boosted=boosted)
+        placed = placed_normals, _placed_anomalies(rows, normals, scales, rounds)
+        grow = partial(_learn, rows, placed, options, boosted)
+        labelled = grow(np.ones(len(rows.normals), dtype=np.bool_))
     odds_centre, odds_spread, floor = _normal_evidence(left_out, strengths.source)
     unit = float(np.quantile(novelty, 0.99) - np.median(novelty))
     mode = Mode(
@@ -177,12 +192,14 @@ def fit_mode(
         odds_centre=odds_centre,
         odds_spread=odds_spread,
     )
-    scores = no_scores()
+    scores, known = no_scores(), no_scores()
     if rows.by_domain and rounds:
         scores = join_scores(
             [_left_out_scores(mode, rows, *pair, options) for pair in zip(rounds, by_round, strict=True)]
         )
-    return FittedMode(mode, cues, strengths, rule, scores)
+    if scores.enough and names_known:
+        known = known_scores(mode, rows, spread, blocks, options.seed, grow)
+    return FittedMode(mode, cues, strengths, rule, scores, known)
 
 
 def in_unit_of(plain: FittedMode, other: FittedMode) -> FittedMode:
@@ -203,6 +220,7 @@ def in_unit_of(plain: FittedMode, other: FittedMode) -> FittedMode:
         other,
         mode=replace(other.mode, unit=other.mode.unit * ratio),
         left_out=replace(other.left_out, scores=other.left_out.scores / ratio),
+        known=replace(other.known, scores=other.known.scores / ratio),
     )
 
 
@@ -387,26 +405,21 @@ def _in_large_bank(
 ) -> tuple[NormalModel, NDArray[np.float64], CueScales]:
     """Normals in a bank that is searched by cells; the cues of those of the fit as if they were new."""
     index = build_index(bank.rows, N_PROBES, options.seed)
-    found = near_rows(bank.rows, bank.rows, index, options.n_neighbours + 1)
-    distances, positions = without_itself(*found, np.arange(len(bank.rows)))
-    normals = fit_normals(bank.rows, distances.mean(axis=1), options.n_neighbours, index=index)
-    values = cue_values(normals, rows.normals, (distances[bank.own], positions[bank.own]))
+    everything, index, places = in_order_of_cells(bank.rows, index)
+    found = near_rows(everything, everything, index, options.n_neighbours + 1)
+    distances, positions = without_itself(*found, np.arange(len(everything)))
+    normals = fit_normals(everything, distances.mean(axis=1), options.n_neighbours, index=index)
+    own = places[bank.own]
+    values = cue_values(normals, rows.normals, (distances[own], positions[own]))
     scales = fit_scales(values)
     return normals, scales.place(values), scales
 
 
-def _learn(
-    rows: TrainingRows,
-    normals: NormalModel,
-    scales: CueScales,
-    rounds: list[Round],
-    placed_normals: NDArray[np.float64],
-    options: Options,
-    *,
-    boosted: bool,
-) -> LabelledRows:
-    """Grow the trees of the final fit; every row has cues from a fit that did not see its domain."""
-    placed = np.empty((len(rows.anomalies), placed_normals.shape[1]))
+def _placed_anomalies(
+    rows: TrainingRows, normals: NormalModel, scales: CueScales, rounds: list[Round]
+) -> NDArray[np.float64]:
+    """Cues of the labelled rows; with domains from a fit that did not see theirs, where there is one."""
+    placed = np.empty((len(rows.anomalies), len(cue_names(len(normals.of_blocks)))))
     done = np.zeros(len(rows.anomalies), dtype=np.bool_)
     if rows.by_domain:
         for found in rounds:
@@ -421,10 +434,21 @@ def _learn(
         V, unviewed = rows.anomalies[~done], rows.unviewed_anomalies[~done]
         neighbours = nearest_normals(normals, V, None)
         placed[~done] = scales.place(cue_values(normals, V, neighbours, None, unviewed))
-    chosen = thinned(np.arange(len(rows.normals)), 10_000, options.seed)
+    return placed
+
+
+def _learn(
+    rows: TrainingRows,
+    placed: tuple[NDArray[np.float64], NDArray[np.float64]],
+    options: Options,
+    boosted: bool,
+    stays: NDArray[np.bool_],
+) -> LabelledRows | None:
+    """Grow the trees of the final fit on the labelled rows and some of the normals, with their cues."""
+    chosen = thinned(np.flatnonzero(stays), 10_000, options.seed)
     return learn_labels(
-        (rows.normals[chosen], placed_normals[chosen]),
-        (rows.anomalies, placed),
+        (rows.normals[chosen], placed[0][chosen]),
+        (rows.anomalies, placed[1]),
         rows.kinds,
         n_trees=options.n_trees,
         seed=options.seed,
@@ -432,3 +456,7 @@ def _learn(
         boosted=boosted,
         one_name=rows.one_name,
     )
+
+
+def _no_labels(_stays: NDArray[np.bool_]) -> LabelledRows | None:
+    return None

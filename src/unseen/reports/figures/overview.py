@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
 from unseen.reports.entries import Entry, Summary
-from unseen.reports.figures.style import FAINT, GRID, WIDTH, colour, page_style, to_svg
+from unseen.reports.figures.style import FAINT, GRID, WIDTH, colour, marker_of_round, page_style, to_svg
 from unseen.reports.wording import printable
 
 
@@ -51,7 +51,7 @@ def overview(entries: Sequence[Entry], kinds: Sequence[str]) -> Markup:
 
 def _draw(axes: Axes, y: float, position: int, held_out: Summary | None, known: Summary | None) -> float:
     """Draw one line and return its lowest value."""
-    ink = colour(position)
+    ink, shape = colour(position), marker_of_round(position)
     line = axes.plot
     drawn = [s for s in (held_out, known) if s is not None and not math.isnan(s.mean)]
     if len(drawn) == 2:
@@ -60,7 +60,7 @@ def _draw(axes: Axes, y: float, position: int, held_out: Summary | None, known: 
         line(
             [known.mean],
             [y],
-            "o",
+            shape,
             markersize=6,
             markerfacecolor="white",
             color=ink,
@@ -69,7 +69,7 @@ def _draw(axes: Axes, y: float, position: int, held_out: Summary | None, known: 
         )
     if held_out is not None:
         line(held_out.values, [y] * len(held_out.values), "|", color=ink, markersize=7, alpha=0.7, zorder=3)
-        line([held_out.mean], [y], "o", markersize=6.5, color=ink, zorder=4)
+        line([held_out.mean], [y], shape, markersize=6.5, color=ink, zorder=4)
     return min([value for s in drawn for value in (s.mean, *s.values)], default=1.0)
 
 
@@ -92,7 +92,7 @@ def _dress(axes: Axes, entries: Sequence[Entry], kinds: Sequence[str], lowest: f
         Line2D(
             [],
             [],
-            marker="o",
+            marker=marker_of_round(entry.position),
             linestyle="none",
             color=colour(entry.position),
             label=printable(entry.label, 44),

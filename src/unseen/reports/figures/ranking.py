@@ -15,6 +15,9 @@ from unseen.reports.evidence import FALSE_ALARM_GRID, RECALL_GRID, Curves, Diges
 from unseen.reports.figures.style import FAINT, colour, dashes, page_style, panels, to_svg
 from unseen.reports.wording import percent, printable
 
+MOST_BANDS = 6
+"""Of more entries the bands cover one another, and are not drawn."""
+
 
 def curves_of_kinds(
     entries: Sequence[Entry],
@@ -48,7 +51,7 @@ def curves_of_kinds(
             for entry in entries:
                 curves = [d.curves for d in digests[entry.position] if d.held_out_kind == kind and d.curves]
                 if curves:
-                    _draw(whole, few, precision, entry.position, curves)
+                    _draw(whole, few, precision, entry.position, curves, bands=len(entries) <= MOST_BANDS)
                     prevalence = curves[0].prevalence
             _dress_roc(whole, few, printable(kind, 28), false_alarm_rate)
             _dress_precision(precision, prevalence)
@@ -62,7 +65,9 @@ def curves_of_kinds(
         return to_svg(figure, "curves", "ROC and precision-recall curves of each kind held out")
 
 
-def _draw(whole: Axes, few: Axes, precision: Axes, position: int, curves: Sequence[Curves]) -> None:
+def _draw(
+    whole: Axes, few: Axes, precision: Axes, position: int, curves: Sequence[Curves], *, bands: bool
+) -> None:
     recalls = [curve.recall for curve in curves]
     precisions = [curve.precision for curve in curves]
     for axes, grid, several in (
@@ -71,7 +76,8 @@ def _draw(whole: Axes, few: Axes, precision: Axes, position: int, curves: Sequen
         (precision, RECALL_GRID, precisions),
     ):
         axes.plot(grid, mean_curve(several), color=colour(position), linestyle=dashes(position), zorder=3)
-        _band(axes, grid, several, position)
+        if bands:
+            _band(axes, grid, several, position)
 
 
 def _band(

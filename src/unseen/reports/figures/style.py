@@ -77,13 +77,18 @@ def colour(position: int) -> str:
 
 
 def dashes(position: int) -> Dashes:
-    """Return the line style of an entry, so that it can be told without colour."""
-    return _ENTRY_DASHES[position % len(_ENTRY_DASHES)]
+    """Return the line style of an entry: told without colour, and another one where colours come again."""
+    return _ENTRY_DASHES[(position + position // len(_ENTRY_COLOURS)) % len(_ENTRY_DASHES)]
 
 
 def marker(position: int) -> str:
-    """Return the marker of an entry."""
-    return _ENTRY_MARKERS[position % len(_ENTRY_MARKERS)]
+    """Return the marker of an entry, another one where colours come again."""
+    return _ENTRY_MARKERS[(position + position // len(_ENTRY_COLOURS)) % len(_ENTRY_MARKERS)]
+
+
+def marker_of_round(position: int) -> str:
+    """Return a marker that stays until colours come again."""
+    return _ENTRY_MARKERS[position // len(_ENTRY_COLOURS) % len(_ENTRY_MARKERS)]
 
 
 def magnitude(value: float, _position: object = None) -> str:

@@ -20,6 +20,7 @@ from unseen.detectors.fused.novelty import (
     own_spread,
 )
 from unseen.detectors.fused.ranks import rank_knots, ranks
+from unseen.detectors.fused.reasons import reason_of
 from unseen.detectors.fused.scales import fit_scales
 from unseen.scoring.fusion import log_scaled_robust_z
 
@@ -217,3 +218,13 @@ def test_boosted_trees_are_asked_where_they_serve_kinds_left_out_better():
     assert chosen.source == "boosted"
     assert chosen.wide > 0
     assert choose_strengths([plain], weights, wide_allowed=True).source == "randomised"
+
+
+def test_reasons_of_rows_by_hand():
+    novelty = np.array([-0.4, 0.3, 0.3, 0.6, 0.1, 1.2, 0.6, 3.0])
+    raised = np.array([0.0, 0.1, 0.22, 0.0, 0.9, 0.9, 2.4, 0.1])
+    share = raised / np.maximum(np.maximum(novelty, 0) + raised, 1.0)
+    found = reason_of(novelty, novelty + raised, share, share >= 0.25)
+    assert found.tolist() == [
+        "usual", "usual", "novel", "novel", "like known", "novel and like known", "like known", "novel",
+    ]  # fmt: skip
