@@ -29,9 +29,9 @@ name may hide. Of n + G further anomalies about G are taken to be of a group not
 
     expected = ( n · gain of the rows + G · gain of the groups ) / (n + G)
 
-(G is 0 below twelve labelled rows) has to be clear, and drift must not look anomalous: either normals of
-regions left out stand out from fresh ones no more than by novelty (AUROC, up to .02), or the groups gain
-clearly against both.
+(G is 0 below twelve labelled rows) has to be clear, groups may lose no more than the rows gain, and drift
+must not look anomalous: either normals of regions left out stand out from fresh ones no more than by novelty
+(AUROC, up to .02), or the groups gain clearly against both.
 """
 
 from __future__ import annotations
@@ -370,11 +370,12 @@ def _chosen(asked: Sequence[_Asked], found: dict[str, NDArray[np.float64]], push
         return "careful" if harmless("careful") else "off"
     if parts:
         won, n_labelled = gain("bold", "careful", parts), int(n_rows[parts].sum())
-        n_groups = len({asked[i].kind for i in groups}) if n_labelled >= ROWS_FOR_GROUPS else 0
-        expected = expected_gain(won, n_labelled, gain("bold", "off", groups), n_groups)
+        counted = groups if n_labelled >= ROWS_FOR_GROUPS else []
+        of_groups = gain("bold", "off", counted)
+        expected = expected_gain(won, n_labelled, of_groups, len({asked[i].kind for i in counted}))
         sorts = [[i for i in groups if asked[i].drifted == drifted] for drifted in (False, True)]
         gained = bool(groups) and all(gain("bold", "off", rows) > TOLERANCE for rows in sorts)
-        if clear(expected, parts) and (gained or not pushed):
+        if clear(expected, parts) and won >= -of_groups and (gained or not pushed):
             return "bold"
     return "careful" if gain("off", "careful", groups) <= TOLERANCE else "off"
 

@@ -184,6 +184,14 @@ def test_groups_of_fewer_than_twelve_labelled_rows_do_not_count():
     assert choose_likeness(few, ONE_CUE).name == "bold"
 
 
+def test_groups_may_lose_no_more_than_the_rows_gain():
+    """Two groups among 180 rows would hardly count by what is expected."""
+    for loss, name in ((-0.5, "careful"), (0.5, "bold")):
+        fits = [item for item in rounds(kinds=loss, parts=6.0, sort="group") if item.left_out != "nothing"]
+        fits += [nothing_left_out(drifted=drifted, likeness=-2.0 * drifted) for drifted in (False, True)]
+        assert choose_likeness(fits, ONE_CUE).name == name
+
+
 def test_a_further_anomaly_is_of_a_new_group_as_often_as_there_are_groups():
     assert expected_gain(0.1, 7, -0.2, 2) == pytest.approx((0.7 - 0.4) / 9)
     assert expected_gain(0.1, 35, -0.2, 3) == pytest.approx((3.5 - 0.6) / 38)
@@ -220,8 +228,10 @@ def test_drift_stands_out_by_the_auroc_that_labels_add():
 
 def test_labels_that_make_drift_stand_out_are_careful_unless_groups_gain():
     """Normals of a region left out are like the labelled anomalies; groups gain, or only hold their own."""
-    for gain, name in ((1.0, "bold"), (-1.0, "careful")):
-        fits = [item for item in rounds(kinds=gain, parts=6.0, sort="group") if item.left_out != "nothing"]
+    for likeness, name in ((1.0, "bold"), (0.5, "careful")):
+        fits = [
+            item for item in rounds(kinds=likeness, parts=6.0, sort="group") if item.left_out != "nothing"
+        ]
         drifted = [nothing_left_out(drifted=drifted, likeness=2.0 * drifted) for drifted in (False, True)]
         calm = [nothing_left_out(drifted=drifted, likeness=-2.0 * drifted) for drifted in (False, True)]
         assert choose_likeness(fits + calm, ONE_CUE).name == "bold"
