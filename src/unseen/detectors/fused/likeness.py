@@ -21,10 +21,10 @@ out have to gain, none may lose, and there have to be five of them: that none of
 one only that it will not, either, k times out of k + 1.
 
 With one name there is no other kind to ask for: labelled rows left out, in random parts, have to gain
-clearly, and twice as much as groups of labelled anomalies that are left out (cells of k-means; they stand for
-kinds that the one name may hide) lose in the mean, regions left out or not. And drift must not look anomalous:
-either normals of regions left out stand out from fresh ones no more than by novelty (AUROC, up to .02), or the
-groups gain clearly against both.
+clearly, and twice as much as groups of labelled anomalies that are left out (cells of k-means; they stand
+for kinds that the one name may hide) lose in the mean, regions left out or not. And drift must not look
+anomalous: either normals of regions left out stand out from fresh ones no more than by novelty (AUROC, up to
+.02), or the groups gain clearly against both.
 
 Bold labels of one name start lower, at the median of the normals' likeness, and end farther off, m = 16 t, so
 that what is like labelled anomalies comes before all else. Instead the strength is held back, so that novel
