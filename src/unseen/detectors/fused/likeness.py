@@ -21,10 +21,10 @@ out have to gain, none may lose, and there have to be five of them: that none of
 one only that it will not, either, k times out of k + 1.
 
 With one name there is no other kind to ask for: labelled rows left out, in random parts, have to gain
-clearly, and twice as much as groups of labelled anomalies that are left out (cells of k-means; they stand
-for kinds that the one name may hide) lose in the mean, regions left out or not. And drift must not look
-anomalous: either normals of regions left out stand out from fresh ones no more than by novelty (AUROC, up to
-.02), or the groups gain clearly against both.
+clearly, and half as much again as groups of labelled anomalies that are left out (cells of k-means; they
+stand for kinds that the one name may hide) lose in the mean, against fresh normals or against those of
+regions left out, whichever is more. And drift must not look anomalous: either normals of regions left out
+stand out from fresh ones no more than by novelty (AUROC, up to .02), or the groups gain clearly against both.
 
 Bold labels of one name start lower, at the median of the normals' likeness, and end farther off, m = 16 t, so
 that what is like labelled anomalies comes before all else. Instead the strength is held back, so that novel
@@ -59,7 +59,7 @@ EVEN = 0.0
 TOLERANCE = 0.005
 SHARE_OF_MISSES = 0.05
 CLEAR_SHARE = 0.1
-GAIN_FOR_LOSS = 2.0
+GAIN_FOR_LOSS = 1.5
 DRIFT_TOLERANCE = 0.02
 LEAST_ROWS = 3
 KINDS_FOR_BOLD = 5
@@ -354,7 +354,7 @@ def _chosen(asked: Sequence[_Asked], found: dict[str, NDArray[np.float64]], push
         return "careful" if harmless("careful") else "off"
     sorts = [[i for i in groups if asked[i].drifted == drifted] for drifted in (False, True)]
     gained = bool(groups) and all(gain("bold", "off", rows) > TOLERANCE for rows in sorts)
-    won, lost = gain("bold", "careful", parts), max(0.0, gain("off", "bold", groups))
+    won, lost = gain("bold", "careful", parts), max(0.0, *(gain("off", "bold", rows) for rows in sorts))
     if clear(won, parts) and won > GAIN_FOR_LOSS * lost and (gained or not pushed):
         return "bold"
     return "careful" if gain("off", "careful", groups) <= TOLERANCE else "off"
