@@ -26,7 +26,7 @@ from heartbeats import KINDS, features, read_beats
 from sklearn.ensemble import IsolationForest
 
 from unseen.detectors.fused.blocks import column_blocks
-from unseen.detectors.fused.cue_choice import gain_of
+from unseen.detectors.fused.gains import gain_of
 from unseen.detectors.fused.novelty import (
     Blocks,
     cue_names,

@@ -25,21 +25,23 @@ sys.path.insert(0, str(Path(__file__).parent / "paper" / "multi_directional"))
 from document import markdown, write_block
 
 from domain_cues import Half
-from domain_learners import NAMES, RARE, judged_rows, learners
+from domain_learners import NAMES, RARE, judged_rows, learners, trees_say
 from unseen.detectors import UnseenDetector
 from unseen.detectors.fused import training
 from unseen.detectors.fused.blocks import column_blocks, small_blocks
-from unseen.detectors.fused.choice import SOURCES, local_floor, reach_of, weights_of
+from unseen.detectors.fused.choice import local_floor, reach_of, weights_of
 from unseen.detectors.fused.cue_choice import candidate_weights
 from unseen.detectors.fused.evidence import log_odds_location
 from unseen.detectors.fused.novelty import cue_names, own_spread
 from unseen.detectors.fused.rounds import Options, TrainingRows, rounds_of
 from unseen.detectors.fused.scatter import usual_scatter
+from unseen.detectors.fused.taught import normals_of_round
 from unseen.metrics.ranking import auroc
 from unseen.references import build_store
 
 PAGE = "decisions/0006-labels-that-never-hurt.md"
 KINDS = ("F", "S", "V")
+SOURCES = ("randomised", "boosted")
 STRENGTHS, NEAR_STRENGTHS, TRIED_STRENGTHS = (0.05, 0.1, 0.25, 1.0), (0.5, 1.0, 2.0), (0.1, 0.25, 0.5)
 MEAN = "mean of both"
 N_REFERENCES, SHOTS, MOST_NORMALS = 8, 50, 8_000
@@ -83,7 +85,7 @@ def judged(rows: TrainingRows, seed: int, *, references: bool) -> Iterator[tuple
     weights = weights_of(next(iter(sets.values())), names)
     for found in rounds_of(rows, own_spread(rows.normals, 5), blocks, options):
         here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held])
-        normals = training._normals_of_round(rows, found, options)
+        normals = normals_of_round(rows, found, options)
         for left_out in ("", *KINDS):
             taught = ~here & (rows.kinds != left_out)
             tried = learners(rows, found, taught, normals, options)
@@ -91,11 +93,11 @@ def judged(rows: TrainingRows, seed: int, *, references: bool) -> Iterator[tuple
                 mine = here & (rows.kinds == kind)
                 if mine.sum() < 3:
                     continue
-                y, placed, said = training._asked(rows, found, mine, taught, options, normals)
-                assert said is not None
+                y, placed, _said = training._asked(rows, found, mine, mine & False, options, normals)
+                seen = judged_rows(rows, found, mine, placed, options)
+                said = trees_say(rows, found, taught, normals, options, seen)
                 parts = {"novelty": placed @ weights, "near": said.local}
                 parts |= {"randomised": said.log_odds(), "boosted": said.boosted_odds()}
-                seen = judged_rows(rows, found, mine, placed, options)
                 parts |= {name: score(seen) for name, score in tried.items()}
                 parts[MEAN] = (in_units(parts["boosted"], y) + in_units(parts["linear"], y)) / 2
                 yield "left out" if left_out else "known", kind, y, parts

@@ -16,9 +16,10 @@ from sklearn.linear_model import LogisticRegression
 from unseen.detectors import CORAL, DevNet
 from unseen.detectors.base import BaseDetector
 from unseen.detectors.fused import training
-from unseen.detectors.fused.blocks import small_blocks
-from unseen.detectors.fused.novelty import cue_values, fresh_neighbours
-from unseen.detectors.fused.rounds import Options, Round, TrainingRows, thinned
+from unseen.detectors.fused.evidence import Evidence, evidence_of, learn_labels
+from unseen.detectors.fused.novelty import nearest_normals
+from unseen.detectors.fused.rounds import Options, Round, TrainingRows
+from unseen.detectors.fused.taught import TaughtNormals, cues_of_round, few_columns
 
 N_MEMBERS = 3
 PENALTY = 0.03
@@ -64,28 +65,45 @@ def judged_rows(
     )
 
 
-def learners(
+def trees_say(
     rows: TrainingRows,
     found: Round,
     taught: np.ndarray,
-    taught_normals: training.TaughtNormals,
+    normals: TaughtNormals,
     options: Options,
+    seen: Seen,
+) -> Evidence:
+    """Return what trees of both sorts, grown on the rows of a round that stayed, say about others."""
+    labelled = learn_labels(
+        (rows.normals[normals.rows], normals.placed),
+        (rows.anomalies[taught], cues_of_round(rows, found, taught, normals)),
+        rows.kinds[taught],
+        n_trees=training._ROUND_TREES,
+        seed=options.seed,
+        n_jobs=1,
+        boosted=True,
+    )
+    nearest = nearest_normals(found.normals, seen.rows, None)[0][:, 0]
+    return evidence_of(labelled, seen.rows, seen.placed, nearest, found.normals.usual)
+
+
+def learners(
+    rows: TrainingRows, found: Round, taught: np.ndarray, taught_normals: TaughtNormals, options: Options
 ) -> dict[str, Score]:
     """Fit all learners on the rows of a round that stayed."""
-    stayed = np.flatnonzero(~found.held)
-    chosen = stayed[thinned(np.arange(len(stayed)), len(taught_normals[0]), options.seed)]
-    normals = Seen(taught_normals[0], taught_normals[1], rows.unviewed_normals[chosen])
-    anomalies = _anomalies(rows, found, taught, taught_normals[2])
+    chosen = taught_normals.rows
+    normals = Seen(rows.normals[chosen], taught_normals.placed, rows.unviewed_normals[chosen])
+    placed = cues_of_round(rows, found, taught, taught_normals)
+    anomalies = Seen(rows.anomalies[taught], placed, rows.unviewed_anomalies[taught])
     kinds, common = rows.kinds[taught], rows.kinds[taught] != RARE
-    few = np.flatnonzero(np.isin(found.normals.blocks, small_blocks(found.normals.blocks)))
-    every = np.arange(rows.normals.shape[1])
+    few, every = few_columns(found.normals), np.arange(rows.normals.shape[1])
     some = Seen(anomalies.rows[common], anomalies.placed[common], anomalies.unviewed[common])
     fitted = {
-        "linear": _linear(normals, anomalies, _by_kind(kinds), few),
-        "without rare": _linear(normals, some, _by_kind(kinds[common]), few),
-        "rows alike": _linear(normals, anomalies, np.full(len(kinds), 1 / len(kinds)), few),
-        "cues alone": _linear(normals, anomalies, _by_kind(kinds), few[:0]),
-        "all columns": _linear(normals, anomalies, _by_kind(kinds), every),
+        "linear": linear(normals, anomalies, by_kind(kinds), few),
+        "without rare": linear(normals, some, by_kind(kinds[common]), few),
+        "rows alike": linear(normals, anomalies, np.full(len(kinds), 1 / len(kinds)), few),
+        "cues alone": linear(normals, anomalies, by_kind(kinds), few[:0]),
+        "all columns": linear(normals, anomalies, by_kind(kinds), every),
     }
     plain = {"coral_weight": 0.0, "epochs": 8, "lr": 2e-3}
     networks: dict[str, tuple[type[BaseDetector], dict[str, float], Score]] = {
@@ -100,20 +118,13 @@ def learners(
     return fitted
 
 
-def _anomalies(rows: TrainingRows, found: Round, taught: np.ndarray, bank_domains: np.ndarray) -> Seen:
-    """The anomalies that teach, with cues as if they were new."""
-    V, unviewed = rows.anomalies[taught], rows.unviewed_anomalies[taught]
-    nowhere = np.full(len(V), -1)
-    near = fresh_neighbours(found.normals, V, rows.anomaly_domains[taught], bank_domains, nowhere)
-    return Seen(V, found.scales.place(cue_values(found.normals, V, near, None, unviewed)), unviewed)
-
-
-def _by_kind(kinds: np.ndarray) -> np.ndarray:
+def by_kind(kinds: np.ndarray) -> np.ndarray:
+    """Return weights by which every kind weighs the same."""
     _names, codes, counts = np.unique(kinds, return_inverse=True, return_counts=True)
     return np.asarray(1.0 / (counts[codes] * len(counts)))
 
 
-def _linear(normals: Seen, anomalies: Seen, weights: np.ndarray, columns: np.ndarray) -> Score:
+def linear(normals: Seen, anomalies: Seen, weights: np.ndarray, columns: np.ndarray) -> Score:
     """Logistic regression with a ridge on ``asinh(3 (x − m) / s) / 3``, m and s those of the normals."""
     numbers = [seen.numbers(columns) for seen in (normals, anomalies)]
     centre, spread = numbers[0].mean(axis=0), np.maximum(numbers[0].std(axis=0), 1e-6)

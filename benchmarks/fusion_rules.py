@@ -38,8 +38,8 @@ def wide(calibration: Parts, rows: Parts) -> np.ndarray:
     assert calibration.evidence is not None
     assert rows.evidence is not None
     spread = 1.4826 * np.median(np.abs(calibration.novelty - np.median(calibration.novelty)))
-    location = log_odds_location(calibration.evidence.log_odds())
-    return rows.novelty + 0.25 * spread * rows.evidence.wide(*location)
+    centre, unit = log_odds_location(calibration.evidence.log_odds())
+    return rows.novelty + 0.25 * spread * np.logaddexp(0, (rows.evidence.log_odds() - centre) / unit)
 
 
 def by(value: str, strength: float, quantile: float | None = None) -> Rule:

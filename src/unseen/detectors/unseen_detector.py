@@ -471,7 +471,6 @@ def _choices(fitted: FittedMode) -> dict[str, str | float | list[float] | list[s
         return chosen | {
             "local": fitted.strengths.local,
             "wide": fitted.strengths.wide,
-            "source": fitted.strengths.source,
         }
     return chosen | {
         "likeness": fitted.likeness.name,

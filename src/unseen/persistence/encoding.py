@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from unseen.detectors.cell_search import CellIndex
+from unseen.detectors.fused.common_signs import CommonSigns
 from unseen.detectors.fused.evidence import LabelledRows
 from unseen.detectors.fused.forest import Forest
 from unseen.detectors.fused.left_out import LeftOutScores
@@ -44,6 +45,7 @@ RECORDS: dict[str, type[Any]] = {
     "CueScales": CueScales,
     "DomainNormals": DomainNormals,
     "CellIndex": CellIndex,
+    "CommonSigns": CommonSigns,
     "Forest": Forest,
     "LabelledRows": LabelledRows,
     "LabelledTrees": LabelledTrees,

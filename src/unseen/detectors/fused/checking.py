@@ -41,6 +41,8 @@ def check_mode(mode: Mode, n_features: int) -> None:
     placing = (scales.lowest, scales.unit, scales.centre, scales.spread, mode.weights)
     if any(array.shape != (n_cues,) for array in placing):
         raise ValueError("the cues are not those of this method")
+    if mode.signs is not None:
+        mode.signs.check(n_features, n_cues)
     if mode.labelled is not None:
         _check_labelled(mode.labelled, n_features, n_cues)
         if mode.likeness_strength and mode.likeness_levels.shape != mode.labelled.kinds.shape:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.detectors.fused.gains import below, gain_of
 from unseen.detectors.fused.novelty import CUES
 from unseen.metrics.ranking import auroc
 from unseen.types import StrArray
@@ -33,9 +34,7 @@ RESIDUAL_WEIGHTS: dict[str, dict[str, float]] = {
 CLEARLY_BETTER = 0.03
 TOLERANCE = 0.005
 LOCAL_STRENGTHS = (0.0, 0.25, 0.5)
-WIDE_STRENGTHS = (0.0, 0.05, 0.1, 0.25)
-USUAL_WIDE_STRENGTH = 0.1
-SOURCES = ("randomised", "boosted")
+WIDE_STRENGTHS = (0.1, 0.25, 0.5)
 UNTESTED_STRENGTH = 0.5
 LEAST_ROWS = 3
 
@@ -53,11 +52,9 @@ class LeftOut:
     placed : float64 array of shape (n_rows, n_cues)
         Cues on the scale of normals.
     local, log_odds : float64 array of shape (n_rows,)
-        What the labels of the other kinds say, P · g and logit P; zeros where there are none.
+        What the labels of the other kinds say, P · g and O; zeros where there are none.
     domains : str array of shape (n_rows,)
         Domain of each row; empty where no domain is named.
-    boosted : float64 array of shape (n_rows,)
-        What boosted trees say, B; empty where none were grown.
     """
 
     kind: str
@@ -66,11 +63,6 @@ class LeftOut:
     local: NDArray[np.float64]
     log_odds: NDArray[np.float64]
     domains: StrArray = field(default_factory=lambda: np.zeros(0, dtype=np.str_))
-    boosted: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-
-    def odds(self, source: str) -> NDArray[np.float64]:
-        """Return the log-odds that the trees of a source ("randomised" or "boosted") give each row."""
-        return self.boosted if source == "boosted" else self.log_odds
 
 
 def weights_of(named: Mapping[str, float], names: Sequence[str] = CUES) -> NDArray[np.float64]:
@@ -120,8 +112,6 @@ class Strengths:
     ----------
     local, wide : float
         The strengths.
-    source : {"randomised", "boosted"}
-        Whose log-odds the wide term takes.
     kinds : tuple of str
         Kinds left out in turn.
     novelty, fused : float64 array of shape (n_kinds,)
@@ -130,20 +120,24 @@ class Strengths:
 
     local: float
     wide: float
-    source: str
     kinds: tuple[str, ...]
     novelty: NDArray[np.float64]
     fused: NDArray[np.float64]
 
 
-def choose_strengths(rounds: list[LeftOut], weights: NDArray[np.float64], *, wide_allowed: bool) -> Strengths:
+def choose_strengths(
+    rounds: list[LeftOut],
+    weights: NDArray[np.float64],
+    *,
+    deciding: StrArray | None,
+) -> Strengths:
     """Choose how much labels may say.
 
-    A strength is refused if a kind left out loses more than ``TOLERANCE`` by it. Of the others the largest
-    local strength is taken: what it does to kinds left out is little, and known kinds gain by it. The wide
-    strength is the largest up to ``USUAL_WIDE_STRENGTH`` that costs no kind half the tolerance; another one
-    of randomised trees is taken if it gains more than the tolerance in the mean, and boosted trees are asked
-    instead if kinds left out gain more than the tolerance by that, in the mean.
+    The wide strength is the usual one, which is the largest, or the largest by which kinds left out lose no
+    more than chance explains: in the mean its standard error over domains, and none of them two of its own
+    (or, if that is more, ``TOLERANCE``). Kinds of few rows or on few domains do not decide it. Then the
+    largest local strength is taken by which no kind ends more than ``TOLERANCE`` below novelty, or below
+    novelty and the wide term, if that is less.
 
     Parameters
     ----------
@@ -151,8 +145,8 @@ def choose_strengths(rounds: list[LeftOut], weights: NDArray[np.float64], *, wid
         Those in which other kinds were labelled.
     weights : float64 array of shape (n_cues,)
         Of the cues.
-    wide_allowed : bool
-        Whether the rows of the rounds are of domains left out.
+    deciding : str array of shape (n_kinds,) or None
+        Kinds that decide the wide strength; None: there is no wide term, since no domains were left out.
 
     Returns
     -------
@@ -161,41 +155,55 @@ def choose_strengths(rounds: list[LeftOut], weights: NDArray[np.float64], *, wid
     """
     judged = [item for item in rounds if item.y.sum() >= LEAST_ROWS]
     if not judged:
-        return Strengths(UNTESTED_STRENGTH, 0.0, SOURCES[0], (), np.zeros(0), np.zeros(0))
+        return Strengths(UNTESTED_STRENGTH, 0.0, (), np.zeros(0), np.zeros(0))
     names = tuple(dict.fromkeys(item.kind for item in judged))
     base = _by_kind(judged, weights, 0.0, 0.0)
-    wide, source = 0.0, SOURCES[0]
-    if wide_allowed:
-        wide, source = _choose_wide(judged, weights, base)
-    local, fused = 0.0, _by_kind(judged, weights, 0.0, wide, source)
+    common = np.isin(names, () if deciding is None else deciding)
+    asked = [item for item in judged if item.kind in np.array(names)[common] and item.log_odds.any()]
+    wide = _largest_harmless(asked, weights) if asked else 0.0
+    local, fused = 0.0, _by_kind(judged, weights, 0.0, wide)
+    least = np.minimum(base, fused) - TOLERANCE
     for strength in LOCAL_STRENGTHS[1:]:
-        found = _by_kind(judged, weights, strength, wide, source)
-        if np.all(found >= base - TOLERANCE):
+        found = _by_kind(judged, weights, strength, wide)
+        if np.all(found >= least):
             local, fused = strength, found
-    return Strengths(local, wide, source, names, base, fused)
+    return Strengths(local, wide, names, base, fused)
 
 
-def _choose_wide(
-    judged: list[LeftOut], weights: NDArray[np.float64], base: NDArray[np.float64]
-) -> tuple[float, str]:
-    """Return the wide strength, and whose log-odds it takes."""
-    tried = {w: _by_kind(judged, weights, 0.0, w) for w in WIDE_STRENGTHS}
-    wide, source = _largest_harmless(tried, base), SOURCES[0]
-    fit = [w for w, found in tried.items() if np.all(found >= base - TOLERANCE)]
-    gaining = max(fit, key=lambda w: float(tried[w].mean()))
-    wide = gaining if tried[gaining].mean() > tried[wide].mean() + TOLERANCE else wide
-    if all(len(item.boosted) == len(item.y) for item in judged):
-        asked = {w: _by_kind(judged, weights, 0.0, w, SOURCES[1]) for w in WIDE_STRENGTHS}
-        other = _largest_harmless(asked, base)
-        if asked[other].mean() > tried[wide].mean() + TOLERANCE:
-            wide, source = other, SOURCES[1]
-    return wide, source
+def _largest_harmless(judged: list[LeftOut], weights: NDArray[np.float64]) -> float:
+    """Return the largest wide strength by which kinds lose no more than chance explains."""
+    kinds = np.concatenate([np.full(int(item.y.sum()), item.kind) for item in judged])
+    domains = np.concatenate([item.domains[item.y] for item in judged])
+    plain, chosen = _areas(judged, weights, 0.0), 0.0
+    for wide in WIDE_STRENGTHS:
+        gains = _areas(judged, weights, wide) - plain
+        groups = [(np.ones(len(kinds), dtype=np.bool_), 1.0), *((kinds == kind, 2.0) for kind in set(kinds))]
+        if all(_no_loss(gains[mine], kinds[mine], domains[mine], errors) for mine, errors in groups):
+            chosen = wide
+    return chosen
 
 
-def _largest_harmless(tried: Mapping[float, NDArray[np.float64]], base: NDArray[np.float64]) -> float:
-    """Return the largest usual strength that costs no kind half the tolerance."""
-    usual = [w for w in tried if w <= USUAL_WIDE_STRENGTH]
-    return max(w for w in usual if np.all(tried[w] >= base - TOLERANCE / 2))
+def _no_loss(gains: NDArray[np.float64], kinds: StrArray, domains: StrArray, errors: float) -> bool:
+    """Whether kinds lose, in the mean, no more than so many standard errors, or the tolerance."""
+    means, error = gain_of(gains, kinds, domains)
+    allowed = errors * error if np.isfinite(error) else 0.0  # one domain says nothing of chance
+    return float(np.mean(list(means.values()))) >= -max(TOLERANCE, allowed)
+
+
+def _areas(judged: list[LeftOut], weights: NDArray[np.float64], wide: float) -> NDArray[np.float64]:
+    """Share of the normals of its round below each row."""
+    found = []
+    for item in judged:
+        score = item.placed @ weights + _wide_term(item, wide)
+        found.append(below(score[~item.y], score[item.y]))
+    return np.concatenate(found)
+
+
+def _wide_term(item: LeftOut, wide: float) -> NDArray[np.float64]:
+    """What common signs add to rows of a round."""
+    normal = item.log_odds[~item.y]
+    spread = max(1.4826 * float(np.median(np.abs(normal - np.median(normal)))), 0.5)
+    return np.asarray(wide * np.logaddexp(0, (item.log_odds - np.median(normal)) / spread))
 
 
 def local_floor(local: NDArray[np.float64]) -> float:
@@ -219,7 +227,6 @@ def _by_kind(
     weights: NDArray[np.float64],
     local: float,
     wide: float,
-    source: str = "randomised",
 ) -> NDArray[np.float64]:
     """AUROC of each kind, its rounds weighed by their number of anomalies."""
     found: dict[str, list[tuple[float, int]]] = {}
@@ -228,9 +235,6 @@ def _by_kind(
         raised = np.maximum(item.local - local_floor(item.local[~item.y]), 0)
         score = novelty + local * reach_of(novelty[~item.y]) * raised
         if wide:
-            odds = item.odds(source)
-            normal = odds[~item.y]
-            spread = max(1.4826 * float(np.median(np.abs(normal - np.median(normal)))), 0.5)
-            score = score + wide * np.logaddexp(0, (odds - np.median(normal)) / spread)
+            score = score + _wide_term(item, wide)
         found.setdefault(item.kind, []).append((auroc(item.y, score), int(item.y.sum())))
     return np.array([np.average([a for a, _ in v], weights=[n for _, n in v]) for v in found.values()])

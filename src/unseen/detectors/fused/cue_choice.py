@@ -1,15 +1,7 @@
-r"""Which cues, where domains are named: chosen on known kinds in domains left out.
+"""Which cues, where domains are named: chosen on known kinds in domains left out.
 
-Every row of a known kind was scored by a fit that had not met its domain; its *area* is the share of
-held-back normals below it, whose mean over a kind is the AUROC. A set of cues replaces the usual one where
-the mean over kinds gains more than its standard error, and no kind loses. Rows of one domain speak with one
-voice: with the gain :math:`d_r` of a row, weights :math:`w_r` that give each kind the same say, and sums
-over domains,
-
-.. math:: SE^2 = \frac{m}{m - 1} \sum_D \Big( \sum_{r \in D} w_r (d_r - \bar d_{kind(r)}) \Big)^2,
-    \qquad m = 1 / \sum_D \Big( \sum_{r \in D} w_r \Big)^2,
-
-so that kinds which sit in a single domain decide nothing.
+A set of cues replaces the usual one where the mean over kinds gains more than its standard error over domains
+(:mod:`unseen.detectors.fused.gains`), and no kind loses. So kinds that sit in a single domain decide nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +19,7 @@ from unseen.detectors.fused.choice import (
     LeftOut,
     weights_of,
 )
+from unseen.detectors.fused.gains import below, gain_of
 from unseen.detectors.fused.novelty import CUES
 from unseen.types import StrArray
 
@@ -136,35 +129,6 @@ def choose_domain_weights(
     return best, weights_of(sets[best], names)
 
 
-def gain_of(
-    gains: NDArray[np.float64], kinds: StrArray, domains: StrArray
-) -> tuple[Mapping[str, float], float]:
-    """Return the mean gain of each kind, and the standard error of their mean over domains.
-
-    Parameters
-    ----------
-    gains : float64 array of shape (n_rows,)
-        What each row gained.
-    kinds, domains : str array of shape (n_rows,)
-        Kind and domain of each row.
-
-    Returns
-    -------
-    dict of str to float, and float
-        The error is inf where all rows are of one domain.
-    """
-    names, codes, counts = np.unique(kinds, return_inverse=True, return_counts=True)
-    means = np.bincount(codes, gains) / counts
-    weights = 1.0 / (len(names) * counts[codes])
-    _domains, of_domain = np.unique(domains, return_inverse=True)
-    effective = 1.0 / float(np.sum(np.bincount(of_domain, weights) ** 2))
-    if effective <= 1.0 + 1e-9:
-        return dict(zip(names.tolist(), means.tolist(), strict=True)), float("inf")
-    apart = np.bincount(of_domain, weights * (gains - means[codes]))
-    error = float(np.sqrt(effective / (effective - 1.0) * np.sum(apart**2)))
-    return dict(zip(names.tolist(), means.tolist(), strict=True)), error
-
-
 def _known_rows(rounds: Sequence[LeftOut]) -> tuple[StrArray, StrArray] | None:
     """Kind and domain of every row that is judged; None where no kind has enough rows."""
     kinds = [np.full(int(item.y.sum()), item.kind) for item in rounds]
@@ -181,7 +145,5 @@ def _areas(
     found = []
     for item in rounds:
         score = item.placed @ weights
-        normals, rows = np.sort(score[~item.y]), score[item.y]
-        below = np.searchsorted(normals, rows, side="left") + np.searchsorted(normals, rows, side="right")
-        found.append(below / (2 * len(normals)))
+        found.append(below(score[~item.y], score[item.y]))
     return np.concatenate(found)

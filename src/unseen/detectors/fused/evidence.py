@@ -4,12 +4,13 @@
 
     likeness(x) = logit P(x) + ½ B(x) − 2 log((d_a + e) / (d_n + e))
     local(x)    = P(x) · g(x),            g(x) = 1 / (1 + ((d_a + e) / (d_n + e))⁴)
-    wide(x)     = log(1 + exp((O(x) − c) / s)),            O(x) = logit P(x)  or  B(x)
+    wide(x)     = log(1 + exp((O(x) − c) / s))
 
 P(x) is the share of anomalies in the leaves of randomised trees, B(x) the log-odds of boosted ones, both
 grown on the row and its novelty cues (trees that know how unusual a row is need not guess it from single
 columns); d_a and d_n are the distances to the nearest labelled anomaly and the nearest normal, e a hundredth
-of the usual distance between normals; c and s are centre and spread of O over held-back normals. Where
+of the usual distance between normals; O(x) are log-odds of a small network on a few numbers of the row
+(:mod:`unseen.detectors.fused.common_signs`), c and s their centre and spread over held-back normals. Where
 labels only say *anomaly*, leaves of the randomised trees hold five rows at least, and d_a is a mean over the
 two nearest where twenty rows are labelled, over three from thirty on: one labelled row amid the normals says
 little.
@@ -75,11 +76,6 @@ class LabelledRows:
     boosted: LabelledTrees | None
     n_near: int
 
-    @property
-    def source(self) -> str:
-        """Whose log-odds the wide term takes: those of boosted trees where there are any."""
-        return "randomised" if self.boosted is None else "boosted"
-
 
 @dataclass(frozen=True)
 class Evidence:
@@ -127,16 +123,6 @@ class Evidence:
     def boosted_odds(self) -> NDArray[np.float64]:
         """Return B of each row, shape (n_rows,), within ±9."""
         return np.asarray(np.clip(self.boosted, -_SUREST, _SUREST))
-
-    def wide(self, centre: float, spread: float) -> NDArray[np.float64]:
-        """Return the wide term of each row, shape (n_rows,).
-
-        Parameters
-        ----------
-        centre, spread : float
-            Of the normals' log-odds.
-        """
-        return np.asarray(np.logaddexp(0, (self.log_odds() - centre) / spread))
 
 
 def tree_features(V: FloatArray, placed: NDArray[np.float64]) -> FloatArray:

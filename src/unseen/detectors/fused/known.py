@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.detectors.fused.common_signs import CommonSigns
 from unseen.detectors.fused.evidence import LabelledRows
 from unseen.detectors.fused.left_out import LeftOutScores, join_scores, no_scores
 from unseen.detectors.fused.mode import Mode, score_parts
@@ -23,7 +24,7 @@ ENOUGH_SCORES = 1_000
 
 _MOST_SCORES = 3_000
 
-Grow = Callable[[NDArray[np.bool_]], LabelledRows | None]
+Grow = Callable[[NDArray[np.bool_]], tuple[LabelledRows | None, CommonSigns | None]]
 """What labels teach beside some of the normals, told which."""
 
 
@@ -94,10 +95,12 @@ def known_scores(
         if not len(held) or sum(len(item.scores) for item in found) >= ENOUGH_SCORES:
             break
         of_blocks = None if blocks is None else blocks.take(stays)
+        labelled, signs = (None, None) if mode.labelled is None else grow(stays)
         without = replace(
             mode,
             normals=fit_normals(rows.normals[stays], spread[stays], mode.normals.n_neighbours, of_blocks),
-            labelled=None if mode.labelled is None else grow(stays),
+            labelled=labelled,
+            signs=signs,
         )
         scores = score_parts(without, rows.normals[held], None, rows.unviewed_normals[held]).score
         found.append(LeftOutScores(scores, rows.normal_domains[held]))

@@ -13,11 +13,13 @@ novelty, u that to the 99 % quantile. Where labels add nothing the score is the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.detectors.fused.common_signs import CommonSigns
 from unseen.detectors.fused.evidence import Evidence, LabelledRows, evidence_of, tree_features
 from unseen.detectors.fused.likeness import raised_by_likeness
 from unseen.detectors.fused.novelty import (
@@ -70,6 +72,8 @@ class Mode:
         Above which level, for rows that are nearest to this labelled anomaly; empty where it adds nothing.
     likeness_most : float
         How many reaches likeness adds at most.
+    signs : CommonSigns or None
+        Whose log-odds the wide term takes; None without one.
     """
 
     view: str
@@ -87,6 +91,12 @@ class Mode:
     likeness_strength: float
     likeness_levels: NDArray[np.float64]
     likeness_most: float
+    signs: CommonSigns | None
+
+    @property
+    def usual_raise(self) -> float:
+        """What the wide term adds to the score of the usual normal."""
+        return self.wide_strength * float(np.log(2)) / self.unit
 
     @property
     def cues(self) -> tuple[str, ...]:
@@ -153,7 +163,9 @@ def score_parts(
     above = None
     if mode.likeness_strength:
         above = evidence.likeness - mode.likeness_levels[evidence.nearest]
-    odds = evidence.log_odds() if mode.labelled.boosted is None else evidence.boosted_odds()
+    odds = np.zeros(len(V))
+    if mode.signs is not None:
+        odds = mode.signs.log_odds(V if unviewed is None else unviewed, placed)
     raised = raised_by(mode, evidence.local, odds, above)
     return Parts(placed, novelty, raised, neighbours, evidence)
 
@@ -195,7 +207,7 @@ def split_over_features(
 
     Each cue hands its placed value, if positive, to the features in proportion to their terms in it (squared
     differences, terms of the Mahalanobis distance, squares); what labels add is handed out likewise, by what
-    each feature moved the trees' probability, unless it is next to nothing.
+    each feature moved the trees' probability, or the log-odds of the wide term, unless it is next to nothing.
 
     Parameters
     ----------
@@ -230,8 +242,10 @@ def split_over_features(
             amount = mode.weights[i] * np.maximum(parts.placed[:, i], 0) / mode.unit
             out += amount[:, None] * _shares(terms[cue])
     if mode.labelled is not None:
-        raised = np.where(parts.raised < _NOTHING, 0.0, parts.raised)
-        out += raised[:, None] * _shares(_label_terms(mode, V, parts, differences))
+        before = V if unviewed is None else unviewed
+        for amount, credits in _label_credits(mode, V, parts, before):
+            raised = np.where(amount < _NOTHING, 0.0, amount)
+            out += raised[:, None] * _shares(_label_terms(credits, differences))
     return out
 
 
@@ -248,14 +262,23 @@ def _block_terms(normals: NormalModel, V: FloatArray, unviewed: FloatArray) -> d
     return terms
 
 
-def _label_terms(
-    mode: Mode, V: FloatArray, parts: Parts, differences: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """What moved the trees; what a cue moved, or nothing, goes where the row differs from its neighbours."""
+def _label_credits(
+    mode: Mode, V: FloatArray, parts: Parts, unviewed: FloatArray
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Yield what labels add, and by how much features and cues moved it: the wide term, then trees."""
     assert mode.labelled is not None
-    credits = mode.labelled.forest.credits(tree_features(V, parts.placed))
-    by_cues = credits[:, V.shape[1] :].sum(axis=1)
-    terms = credits[:, : V.shape[1]] + np.maximum(by_cues, 0)[:, None] * _shares(differences)
+    of_trees = parts.raised
+    if mode.signs is not None and parts.evidence is not None:
+        of_trees = raised_by(replace(mode, wide_strength=0.0), parts.evidence.local, np.zeros(0), None)
+        yield parts.raised - of_trees, mode.signs.credits(unviewed, parts.placed)
+    yield of_trees, mode.labelled.forest.credits(tree_features(V, parts.placed))
+
+
+def _label_terms(credits: NDArray[np.float64], differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What features moved; what a cue moved, or nothing, goes where the row differs from its neighbours."""
+    n_features = differences.shape[1]
+    by_cues = np.maximum(credits[:, n_features:].sum(axis=1), 0)
+    terms = credits[:, :n_features] + by_cues[:, None] * _shares(differences)
     return np.asarray(np.where((terms > 0).any(axis=1, keepdims=True), terms, differences))
 
 

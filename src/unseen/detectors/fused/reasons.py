@@ -39,10 +39,11 @@ class Reasons:
         What labels add, >= 0; ``score`` is the sum of both.
     reason : str array of shape (n_rows,)
         ``"usual"`` in the midst of the normals: less than half of the way from their median to what 99 % of
-        them do not exceed. ``"novel"``; ``"like known"``: labels make more than three quarters of the score,
-        or novelty is usual; ``"novel and like known"``: labels make between a quarter and three quarters, or,
-        where domains are named, trees and nearness agree that the row is like a labelled one. That a row is
-        like a known kind is not said where labels raise it by less than a quarter of that way.
+        them do not exceed. ``"novel"``; ``"like known"``: labels make more than three quarters of the score
+        (what they add to a usual normal not counted), or novelty is usual; ``"novel and like known"``: labels
+        make between a quarter and three quarters, or, where domains are named, trees and nearness agree that
+        the row is like a labelled one. That a row is like a known kind is not said where labels raise it by
+        less than a quarter of that way.
     cue : str array of shape (n_rows,)
         The novelty cue that says most.
     like_kind : str array of shape (n_rows,)
@@ -92,7 +93,8 @@ def reasons_of(
     Reasons
     """
     normals = mode.normals.bank if own is None else np.concatenate([mode.normals.bank, own.rows])
-    share = parts.raised / np.maximum(np.maximum(parts.novelty, 0) + parts.raised, _NOTABLE)
+    raised = np.maximum(parts.raised - mode.usual_raise, 0)
+    share = raised / np.maximum(np.maximum(parts.novelty, 0) + raised, _NOTABLE)
     spoke = share >= _SHARE
     nearest_kind = np.full(len(V), "", dtype=np.str_)
     kind_distance = np.full(len(V), np.inf)
@@ -106,7 +108,7 @@ def reasons_of(
         contributions=contributions,
         novelty=parts.novelty,
         raised=parts.raised,
-        reason=reason_of(parts.novelty, parts.score, share, spoke),
+        reason=reason_of(parts.novelty, parts.novelty + raised, share, spoke),
         cue=np.array(mode.cues)[np.argmax(parts.placed * mode.weights, axis=1)],
         like_kind=np.where(spoke, nearest_kind, ""),
         nearest_kind=nearest_kind,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unseen.detectors.fused.common_signs import common_kinds
 from unseen.detectors.fused.drift import N_DRIFTED, fresh_share, regions
 from unseen.detectors.fused.novelty import Blocks, NormalModel, cue_values, fit_normals, nearest_normals
 from unseen.detectors.fused.scales import CueScales, fit_scales
@@ -58,6 +59,11 @@ class TrainingRows:
         """The named domains of the normals, sorted."""
         names = np.unique(self.normal_domains)
         return np.asarray(names[names != UNNAMED_DOMAIN])
+
+    @property
+    def common_kinds(self) -> StrArray:
+        """The kinds that are on enough of them to say what anomalies of other domains are like."""
+        return common_kinds(self.kinds, self.anomaly_domains, len(self.named_domains))
 
 
 @dataclass(frozen=True)

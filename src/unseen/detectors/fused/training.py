@@ -23,6 +23,7 @@ from unseen.detectors.fused.choice import (
     reach_of,
     weights_of,
 )
+from unseen.detectors.fused.common_signs import CommonSigns, SeenRows, learn_signs
 from unseen.detectors.fused.cue_choice import choose_domain_weights
 from unseen.detectors.fused.drift import (
     random_parts,
@@ -52,17 +53,24 @@ from unseen.detectors.fused.novelty import (
 )
 from unseen.detectors.fused.rounds import Options, Round, TrainingRows, drifted_rounds, rounds_of, thinned
 from unseen.detectors.fused.scales import CueScales, fit_scales
+from unseen.detectors.fused.taught import (
+    LEARNT_NORMALS,
+    ROUND_NORMALS,
+    TaughtNormals,
+    cues_of_round,
+    few_columns,
+    normals_of_round,
+    placed_anomalies,
+    signs_of_round,
+)
 from unseen.detectors.fused.together import judged_apart, left_out_together
-from unseen.types import FloatArray, StrArray
+from unseen.types import FloatArray
 
 EXACT_ROWS = 20_000
 """So many normals are searched exactly; larger banks in the cells around a row."""
 
 N_PROBES = 8
-_ROUND_NORMALS = 3_000
 _ROUND_TREES = 30
-
-TaughtNormals = tuple[FloatArray, NDArray[np.float64], StrArray]
 
 
 @dataclass(frozen=True)
@@ -161,19 +169,19 @@ def fit_mode(
     strengths = choose_strengths(
         [item for item in left_out if item.local.any() or item.log_odds.any()],
         weights,
-        wide_allowed=rows.by_domain,
+        deciding=rows.common_kinds if rows.by_domain else None,
     )
-    labelled, rule, grow = None, None, _no_labels
+    labelled, signs, rule, grow = None, None, None, _no_labels
     wanted = bool(strengths.local or strengths.wide)
     if options.labels == "guarded" and len(rows.anomalies) and not rows.by_domain:
         rule = choose_likeness(_judged_likeness(rows, rounds, spread, options), weights)
         wanted = rule.strength > 0
     if options.labels == "guarded" and len(rows.anomalies) and wanted:
-        boosted = not rows.by_domain or strengths.source == "boosted"
-        placed = placed_normals, _placed_anomalies(rows, normals, scales, rounds)
-        grow = partial(_learn, rows, placed, options, boosted)
-        labelled = grow(np.ones(len(rows.normals), dtype=np.bool_))
-    odds_centre, odds_spread, floor = _normal_evidence(left_out, strengths.source)
+        placed = placed_normals, placed_anomalies(rows, normals, scales, rounds)
+        columns = few_columns(normals) if strengths.wide else None
+        grow = partial(_learn, rows, placed, options, columns)
+        labelled, signs = grow(np.ones(len(rows.normals), dtype=np.bool_))
+    odds_centre, odds_spread, floor = _normal_evidence(left_out)
     unit = float(np.quantile(novelty, 0.99) - np.median(novelty))
     mode = Mode(
         view=view,
@@ -191,6 +199,7 @@ def fit_mode(
         unit=max(unit, 1e-3),
         odds_centre=odds_centre,
         odds_spread=odds_spread,
+        signs=signs,
     )
     scores, known = no_scores(), no_scores()
     if rows.by_domain and rounds:
@@ -231,16 +240,14 @@ def _left_out_scores(
     held, at = _thinned_held(found, options)
     scores = mode.scales.place(found.values[at]) @ mode.weights / mode.unit
     for item in items if mode.labelled is not None else []:
-        assert mode.labelled is not None
-        odds = item.odds(mode.labelled.source)
-        scores = scores + raised_by(mode, item.local[~item.y], odds[~item.y], None) / len(items)
+        scores = scores + raised_by(mode, item.local[~item.y], item.log_odds[~item.y], None) / len(items)
     return LeftOutScores(scores, rows.normal_domains[held])
 
 
 def _thinned_held(found: Round, options: Options) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of the round that are judged, by their numbers among all rows and among the round's."""
     every = np.flatnonzero(found.held)
-    held = thinned(every, _ROUND_NORMALS, options.seed)
+    held = thinned(every, ROUND_NORMALS, options.seed)
     return held, np.searchsorted(every, held)
 
 
@@ -258,7 +265,7 @@ def _judged_likeness(
         asked = [
             (sort, str(name), names == name) for sort, names in here.items() for name in np.unique(names)
         ]
-        normals = _normals_of_round(rows, found, options)
+        normals = normals_of_round(rows, found, options)
         for sort, name, mine in [("nothing", "", none), *asked]:
             if not mine.all():
                 y, placed, evidence = _asked(rows, found, mine, ~mine, options, normals)
@@ -269,13 +276,13 @@ def _judged_likeness(
     return judged
 
 
-def _normal_evidence(left_out: list[LeftOut], source: str) -> tuple[float, float, float]:
+def _normal_evidence(left_out: list[LeftOut]) -> tuple[float, float, float]:
     """Return centre and spread of the held-back normals' log-odds, and what 99 % of them do not exceed."""
     told = [item for item in left_out if item.local.any() or item.log_odds.any()]
     if not told:
         return 0.0, 1.0, 0.0
     floor = max(local_floor(item.local[~item.y]) for item in told)
-    return *log_odds_location(np.concatenate([item.odds(source)[~item.y] for item in told])), floor
+    return *log_odds_location(np.concatenate([item.log_odds[~item.y] for item in told])), floor
 
 
 def _blocks(rows: TrainingRows, *, residual: bool) -> Blocks | None:
@@ -290,12 +297,14 @@ def _kinds_left_out(rows: TrainingRows, found: Round, options: Options) -> list[
     """Leave each kind out of the labels of a round; with domains the kind's rows are of its domains."""
     together = left_out_together(rows.kinds, options.seed)
     here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held])
+    told = rows.by_domain and options.labels == "guarded" and len(rows.anomalies) > 0
+    normals = normals_of_round(rows, found, options) if told else None
     results: list[LeftOut] = []
     for number in np.unique(together):
         judged = (together == number) & (here if rows.by_domain else True)
         taught = (together != number) & (~here if rows.by_domain else True)
         if judged.any():
-            results += _some_left_out(rows, found, judged, taught, options)
+            results += _some_left_out(rows, found, judged, taught, options, normals)
     return results
 
 
@@ -305,20 +314,24 @@ def _some_left_out(
     judged: NDArray[np.bool_],
     taught: NDArray[np.bool_],
     options: Options,
+    normals: TaughtNormals | None,
 ) -> list[LeftOut]:
     """Judge kinds by a fit that was taught none of them."""
-    y, placed, evidence = _asked(rows, found, judged, taught, options)
-    local, log_odds, boosted = np.zeros((3, len(y)))
-    if evidence is not None:
-        local, log_odds, boosted = evidence.local, evidence.log_odds(), evidence.boosted_odds()
+    y, placed, evidence = _asked(rows, found, judged, taught, options, normals)
     held, _at = _thinned_held(found, options)
+    local, log_odds = np.zeros((2, len(y)))
+    if evidence is not None:
+        local = evidence.local
+    signs = taught & np.isin(rows.kinds, rows.common_kinds)
+    if evidence is not None and normals is not None and signs.any():
+        unviewed = np.concatenate([rows.unviewed_normals[held], rows.unviewed_anomalies[judged]])
+        log_odds = signs_of_round(rows, found, signs, normals, options).log_odds(unviewed, placed)
     domains = np.concatenate([rows.normal_domains[held], rows.anomaly_domains[judged]])
     results = []
     for kind, own in judged_apart(rows.kinds[judged], LEAST_ROWS):
         mine = ~y
         mine[y] = own
-        told = local[mine], log_odds[mine], domains[mine], boosted[mine]
-        results.append(LeftOut(kind, y[mine], placed[mine], *told))
+        results.append(LeftOut(kind, y[mine], placed[mine], local[mine], log_odds[mine], domains[mine]))
     return results
 
 
@@ -346,17 +359,6 @@ def _asked(
     return y, placed, evidence_of(labelled, V, placed, nearest, found.normals.usual)
 
 
-def _normals_of_round(rows: TrainingRows, found: Round, options: Options) -> TaughtNormals:
-    """Some of the normals that stayed, with cues as if they were new, and the domains of all that stayed."""
-    stayed = np.flatnonzero(~found.held)
-    chosen = thinned(np.arange(len(stayed)), _ROUND_NORMALS, options.seed)
-    bank_domains = rows.normal_domains[stayed]
-    normals = rows.normals[stayed[chosen]]
-    fresh = fresh_neighbours(found.normals, normals, bank_domains[chosen], bank_domains, chosen)
-    values = cue_values(found.normals, normals, fresh, None, rows.unviewed_normals[stayed[chosen]])
-    return normals, found.scales.place(values), bank_domains
-
-
 def _learn_in_round(
     rows: TrainingRows,
     found: Round,
@@ -365,19 +367,15 @@ def _learn_in_round(
     taught_normals: TaughtNormals | None = None,
 ) -> LabelledRows:
     """Grow a few trees on the rows that stayed, with cues as if they were new."""
-    normals, placed, bank_domains = taught_normals or _normals_of_round(rows, found, options)
-    anomalies, domains = rows.anomalies[taught], rows.anomaly_domains[taught]
-    nowhere = np.full(len(anomalies), -1)
-    own = fresh_neighbours(found.normals, anomalies, domains, bank_domains, nowhere)
-    values = cue_values(found.normals, anomalies, own, None, rows.unviewed_anomalies[taught])
+    normals = taught_normals or normals_of_round(rows, found, options)
     return learn_labels(
-        (normals, placed),
-        (anomalies, found.scales.place(values)),
+        (rows.normals[normals.rows], normals.placed),
+        (rows.anomalies[taught], cues_of_round(rows, found, taught, normals)),
         rows.kinds[taught],
         n_trees=min(_ROUND_TREES, options.n_trees),
         seed=options.seed,
         n_jobs=options.n_jobs,
-        boosted=True,
+        boosted=not rows.by_domain,
         one_name=rows.one_name,
     )
 
@@ -415,48 +413,32 @@ def _in_large_bank(
     return normals, scales.place(values), scales
 
 
-def _placed_anomalies(
-    rows: TrainingRows, normals: NormalModel, scales: CueScales, rounds: list[Round]
-) -> NDArray[np.float64]:
-    """Cues of the labelled rows; with domains from a fit that did not see theirs, where there is one."""
-    placed = np.empty((len(rows.anomalies), len(cue_names(len(normals.of_blocks)))))
-    done = np.zeros(len(rows.anomalies), dtype=np.bool_)
-    if rows.by_domain:
-        for found in rounds:
-            here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held]) & ~done
-            if here.any():
-                V, unviewed = rows.anomalies[here], rows.unviewed_anomalies[here]
-                neighbours = nearest_normals(found.normals, V, None)
-                values = cue_values(found.normals, V, neighbours, None, unviewed)
-                placed[here] = found.scales.place(values)
-                done |= here
-    if not done.all():
-        V, unviewed = rows.anomalies[~done], rows.unviewed_anomalies[~done]
-        neighbours = nearest_normals(normals, V, None)
-        placed[~done] = scales.place(cue_values(normals, V, neighbours, None, unviewed))
-    return placed
-
-
 def _learn(
     rows: TrainingRows,
     placed: tuple[NDArray[np.float64], NDArray[np.float64]],
     options: Options,
-    boosted: bool,
+    columns: NDArray[np.int64] | None,
     stays: NDArray[np.bool_],
-) -> LabelledRows | None:
-    """Grow the trees of the final fit on the labelled rows and some of the normals, with their cues."""
-    chosen = thinned(np.flatnonzero(stays), 10_000, options.seed)
-    return learn_labels(
+) -> tuple[LabelledRows | None, CommonSigns | None]:
+    """Learn from the labelled rows and some of the normals, with their cues; signs if there are columns."""
+    chosen = thinned(np.flatnonzero(stays), LEARNT_NORMALS, options.seed)
+    labelled = learn_labels(
         (rows.normals[chosen], placed[0][chosen]),
         (rows.anomalies, placed[1]),
         rows.kinds,
         n_trees=options.n_trees,
         seed=options.seed,
         n_jobs=options.n_jobs,
-        boosted=boosted,
+        boosted=not rows.by_domain,
         one_name=rows.one_name,
     )
+    if columns is None:
+        return labelled, None
+    common = np.isin(rows.kinds, rows.common_kinds)
+    normals = SeenRows(rows.unviewed_normals[chosen], placed[0][chosen])
+    anomalies = SeenRows(rows.unviewed_anomalies[common], placed[1][common])
+    return labelled, learn_signs(normals, anomalies, rows.kinds[common], columns, options.seed)
 
 
-def _no_labels(_stays: NDArray[np.bool_]) -> LabelledRows | None:
-    return None
+def _no_labels(_stays: NDArray[np.bool_]) -> tuple[LabelledRows | None, CommonSigns | None]:
+    return None, None

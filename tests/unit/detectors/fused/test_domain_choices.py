@@ -9,7 +9,8 @@ from unseen.detectors import UnseenDetector
 from unseen.detectors.fused.blocks import MOST_BLOCKS, column_blocks, small_blocks
 from unseen.detectors.fused.checking import check_scatter
 from unseen.detectors.fused.choice import LeftOut
-from unseen.detectors.fused.cue_choice import candidate_weights, choose_domain_weights, gain_of
+from unseen.detectors.fused.cue_choice import candidate_weights, choose_domain_weights
+from unseen.detectors.fused.gains import gain_of
 from unseen.detectors.fused.left_out import LeftOutScores, ratio_of_thresholds
 from unseen.detectors.fused.novelty import (
     CUES,

@@ -150,12 +150,13 @@ def left_out(kind: str, *, helped: bool, seed: int = 0) -> LeftOut:
     placed[:, 0] = random.normal(size=400) + 2.0 * y
     wanted = y if helped else ~y
     local = np.where(wanted & (random.random(400) < 0.5), 1.0, 0.0)
-    return LeftOut(kind, y, placed, local, 3 * local - 2)
+    domains = np.repeat(["p", "q", "r", "s"], 100)[random.permutation(400)]
+    return LeftOut(kind, y, placed, local, 3 * local - 2, domains)
 
 
 def test_labels_that_help_kinds_left_out_may_speak():
     weights = weights_of({"neighbours": 1.0})
-    chosen = choose_strengths([left_out("a", helped=True)], weights, wide_allowed=True)
+    chosen = choose_strengths([left_out("a", helped=True)], weights, deciding=np.array(["a", "b"]))
     assert chosen.local > 0
     assert chosen.wide > 0
     assert chosen.fused[0] > chosen.novelty[0]
@@ -164,14 +165,14 @@ def test_labels_that_help_kinds_left_out_may_speak():
 def test_labels_that_mislead_on_one_kind_cost_it_no_more_than_the_tolerance():
     weights = weights_of({"neighbours": 1.0})
     rounds = [left_out("a", helped=True), left_out("b", helped=False, seed=1)]
-    chosen = choose_strengths(rounds, weights, wide_allowed=True)
+    chosen = choose_strengths(rounds, weights, deciding=np.array(["a", "b"]))
     assert (chosen.fused >= chosen.novelty - TOLERANCE).all()
-    assert choose_strengths(rounds, weights, wide_allowed=False).wide == 0.0
+    assert choose_strengths(rounds, weights, deciding=None).wide == 0.0
 
 
 def test_the_wide_term_needs_domains_left_out():
     weights = weights_of({"neighbours": 1.0})
-    assert choose_strengths([left_out("a", helped=True)], weights, wide_allowed=False).wide == 0.0
+    assert choose_strengths([left_out("a", helped=True)], weights, deciding=None).wide == 0.0
 
 
 def test_cues_change_only_where_others_are_clearly_better():
@@ -207,17 +208,6 @@ def test_growing_trees_warns_of_nothing_in_a_process_without_warning_filters():
         warnings.resetwarnings()
         grow_forest(X, y, np.ones(40), n_trees=2, max_features=0.5, seed=0, n_jobs=1)
     assert caught == []
-
-
-def test_boosted_trees_are_asked_where_they_serve_kinds_left_out_better():
-    weights = weights_of({"neighbours": 1.0})
-    plain = left_out("a", helped=False)
-    better = left_out("a", helped=True, seed=1)
-    item = LeftOut("a", plain.y, plain.placed, plain.local * 0, plain.log_odds, boosted=better.log_odds)
-    chosen = choose_strengths([item], weights, wide_allowed=True)
-    assert chosen.source == "boosted"
-    assert chosen.wide > 0
-    assert choose_strengths([plain], weights, wide_allowed=True).source == "randomised"
 
 
 def test_reasons_of_rows_by_hand():
