@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from unseen.detectors import UnseenDetector
+from unseen.detectors.fused.checking import check_mode
 from unseen.metrics.ranking import auroc
 from unseen.persistence import load, save
 
@@ -218,3 +221,29 @@ def test_one_name_that_hides_a_novel_kind_costs_that_kind_nothing(seed):
     assert fused.choices_["plain"]["likeness"] == "bold"
     assert against(fused, normals, known) > against(plain, normals, known) + 0.03
     assert against(fused, normals, hidden) >= against(plain, normals, hidden) - 0.005
+
+
+def test_bold_labels_of_one_name_survive_a_file_and_a_second_fit_and_damage_is_refused(tmp_path):
+    random = np.random.default_rng(0)
+    places = [np.r_[2.5, np.zeros(5)], np.r_[0.0, 2.5, np.zeros(4)]]
+    X = np.concatenate([blob(random, 400, 0.0), *[blob(random, 25, place, 0.7) for place in places]])
+    y = np.repeat([0, 1], [400, 50])
+    fused = UnseenDetector(**QUICK).fit(X, y)
+    mode = fused.modes_[0]
+    assert fused.choices_["plain"]["likeness"] == "bold"
+    assert mode.labelled is not None
+    assert (mode.labelled.n_near, mode.likeness_most) == (3, 16.0)
+    rows = blob(random, 40, 1.0, 2.0)
+    scores = fused.decision_function(rows)
+    one_by_one = np.concatenate([fused.decision_function(rows[i : i + 1]) for i in range(40)])
+    np.testing.assert_allclose(one_by_one, scores, rtol=1e-9)
+    np.testing.assert_array_equal(UnseenDetector(**QUICK).fit(X, y).decision_function(rows), scores)
+    np.testing.assert_array_equal(load(save(fused, tmp_path / "model")).decision_function(rows), scores)
+    for damaged in (
+        replace(mode, likeness_most=0.0),
+        replace(mode, labelled=replace(mode.labelled, n_near=0)),
+        replace(mode, labelled=replace(mode.labelled, n_near=51)),
+    ):
+        with pytest.raises(ValueError, match=r"no end|to be near"):
+            check_mode(damaged, N_FEATURES)
+    check_mode(mode, N_FEATURES)

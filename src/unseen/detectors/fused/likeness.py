@@ -20,17 +20,16 @@ regions left out. The bold one has to gain clearly more than that. With two or m
 out have to gain, none may lose, and there have to be five of them: that none of k lost by it says of the next
 one only that it will not, either, k times out of k + 1.
 
-With one name there is no other kind to ask for, and labels may be bolder: the level is the median of the
-normals' likeness, and the end is far, m = 16 t, so that what is like labelled anomalies comes before all
-else. Instead the strength is held back, so that novel rows stay ahead of normals: b is the largest, up to 4,
-by which 99.5 % of fresh normals are raised by no more than 2 t. The n labelled rows, left out in random
-parts, stand for anomalies like the labelled ones; G groups of them (cells of k-means) for kinds that the one
-name may hide. Of n + G further anomalies about G are taken to be of a group not seen before::
+With one name there is no other kind to ask for: labelled rows left out, in random parts, have to gain
+clearly, and half as much again as groups of labelled anomalies that are left out (cells of k-means; they
+stand for kinds that the one name may hide) lose in the mean, against fresh normals or against those of
+regions left out, whichever is more. And drift must not look anomalous: either normals of regions left out
+stand out from fresh ones no more than by novelty (AUROC, up to .02), or the groups gain clearly against both.
 
-    expected = ( n · gain of the rows + G · gain of the groups ) / (n + G)
-
-has to be clear, and drift must not look anomalous: either normals of regions left out stand out from fresh
-ones no more than by novelty (AUROC, up to .02), or the groups gain clearly against both.
+Bold labels of one name start lower, at the median of the normals' likeness, and end farther off, m = 16 t, so
+that what is like labelled anomalies comes before all else. Instead the strength is held back, so that novel
+rows stay ahead of normals: b is the largest, up to 4, by which 99.5 % of fresh normals are raised by no more
+than 2 t.
 """
 
 from __future__ import annotations
@@ -60,6 +59,7 @@ EVEN = 0.0
 TOLERANCE = 0.005
 SHARE_OF_MISSES = 0.05
 CLEAR_SHARE = 0.1
+GAIN_FOR_LOSS = 1.5
 DRIFT_TOLERANCE = 0.02
 LEAST_ROWS = 3
 KINDS_FOR_BOLD = 5
@@ -322,19 +322,6 @@ def drift_stands_out(
     return float(np.mean(rises)) if rises else 0.0
 
 
-def expected_gain(of_rows: float, n_rows: int, of_groups: float, n_groups: int) -> float:
-    """Return what a further anomaly gains: n in n + G times it is like a labelled one, else of a new group.
-
-    Parameters
-    ----------
-    of_rows, n_rows : float and int
-        What labelled rows left out gain, and n.
-    of_groups, n_groups : float and int
-        What groups left out gain, and G.
-    """
-    return (n_rows * of_rows + n_groups * of_groups) / (n_rows + n_groups)
-
-
 def _chosen(asked: Sequence[_Asked], found: dict[str, NDArray[np.float64]], pushed: bool) -> str:
     """Name of the bold rule if it pays and costs little enough, else of the careful one, else "off"."""
     kinds = [i for i, item in enumerate(asked) if item.left_out == "kind"]
@@ -365,13 +352,11 @@ def _chosen(asked: Sequence[_Asked], found: dict[str, NDArray[np.float64]], push
         if enough and clear(gain("bold", "careful", fresh), fresh) and harmless("bold"):
             return "bold"
         return "careful" if harmless("careful") else "off"
-    if parts:
-        won, names = gain("bold", "careful", parts), {asked[i].kind for i in groups}
-        expected = expected_gain(won, int(n_rows[parts].sum()), gain("bold", "off", groups), len(names))
-        sorts = [[i for i in groups if asked[i].drifted == drifted] for drifted in (False, True)]
-        gained = bool(groups) and all(gain("bold", "off", rows) > TOLERANCE for rows in sorts)
-        if clear(expected, parts) and (gained or not pushed):
-            return "bold"
+    sorts = [[i for i in groups if asked[i].drifted == drifted] for drifted in (False, True)]
+    gained = bool(groups) and all(gain("bold", "off", rows) > TOLERANCE for rows in sorts)
+    won, lost = gain("bold", "careful", parts), max(0.0, *(gain("off", "bold", rows) for rows in sorts))
+    if clear(won, parts) and won > GAIN_FOR_LOSS * lost and (gained or not pushed):
+        return "bold"
     return "careful" if gain("off", "careful", groups) <= TOLERANCE else "off"
 
 
