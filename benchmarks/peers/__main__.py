@@ -31,17 +31,22 @@ from document import write_block
 from memory import memory_table
 from tables import held_out_tables, known_tables
 
-from unseen.detectors import DETECTORS
+from unseen.detectors import DETECTORS, UnseenDetector
 from unseen.detectors.base import BaseDetector
 from unseen.evaluation import ResultRow, Settings, evaluate
 
+TRUSTED = "unseen-trusted"
+"""The default detector, told that every anomaly that matters is like a labelled one."""
+
 OURS = ("unseen", "k-nearest-neighbours", "mahalanobis", "multi-directional-meta", "anomaly-aware-vae")
-ALL = (*OURS, *UNSUPERVISED, *SUPERVISED)
+ALL = (*OURS, TRUSTED, *UNSUPERVISED, *SUPERVISED)
 SETTINGS = Settings(latent_rows=0)
 
 
 def detector(name: str, **settings: object) -> BaseDetector:
     """Return one of our detectors, or a peer, by name."""
+    if name == TRUSTED:
+        return UnseenDetector(labels="trusted")
     if name in DETECTORS:
         return DETECTORS[name](**settings)
     return peer(name)

@@ -33,7 +33,7 @@ def _held_out(rows: list[ResultRow], detectors: Sequence[str]) -> str:
             (
                 -float(np.mean([row["auroc"] for row in out])),
                 [
-                    f"**{detector}**" if detector == "unseen" else detector,
+                    f"**{detector}**" if detector.startswith("unseen") else detector,
                     *(f"{np.mean(values):.3f}" for values in per_kind),
                     _seed_mean(out, lambda row: row["auroc"]),
                     f"{min(np.mean(values) for values in per_kind):.3f}",
@@ -79,7 +79,7 @@ def _known(found: Mapping[str, list[ResultRow]], detectors: Sequence[str]) -> st
     order = sorted(detectors, key=lambda detector: -overall[detector])
     lines = [
         [
-            f"**{detector}**" if detector == "unseen" else detector,
+            f"**{detector}**" if detector.startswith("unseen") else detector,
             *(f"{mean[name, detector]:.3f}" for name in found),
             f"{overall[detector]:.3f}",
         ]
@@ -106,7 +106,7 @@ def _summary(found: Mapping[str, list[ResultRow]], detectors: Sequence[str]) -> 
             (
                 -float(np.mean([row["auroc"] for row in rows])),
                 [
-                    f"**{detector}**" if detector == "unseen" else detector,
+                    f"**{detector}**" if detector.startswith("unseen") else detector,
                     _seed_mean(rows, lambda row: row["auroc"]),
                     _seed_mean(rows, lambda row: row["average_precision"]),
                     _seed_mean(rows, lambda row: row["recall_at_false_alarm_rate"]),

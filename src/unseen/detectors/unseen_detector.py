@@ -42,7 +42,7 @@ from unseen.scoring.holding_back import group_codes
 from unseen.scoring.mixing import mixed_calibration
 from unseen.types import ANOMALY, NORMAL, NORMAL_KIND, UNNAMED_DOMAIN, FloatArray, Labels, StrArray
 
-LABELS = ("guarded", "ignore")
+LABELS = ("guarded", "trusted", "ignore")
 INNER_VIEW = "residual-nearest"
 REFERENCE_PRIOR = 300.0
 
@@ -52,8 +52,11 @@ class UnseenDetector(BaseDetector):
 
     Parameters
     ----------
-    labels : {"guarded", "ignore"}
-        Whether labelled anomalies may raise scores. ``"ignore"`` is the normals-only score.
+    labels : {"guarded", "trusted", "ignore"}
+        Whether labelled anomalies may raise scores. ``"guarded"``: as far as kinds left out of the training
+        rows do not lose by it. ``"trusted"``: boldly, since every anomaly that matters is like a labelled
+        one; kinds that nobody labelled can be caught less well then. Where domains are named it is the same
+        as ``"guarded"``. ``"ignore"`` is the normals-only score.
     n_neighbours : int
         How many nearest normals count.
     n_trees : int

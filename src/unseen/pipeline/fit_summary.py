@@ -17,8 +17,11 @@ from unseen.types import UNNAMED_DOMAIN, Labels, StrArray
 
 _LABELS_SAY = {
     "off": "labels change no score: where kinds were left out they did not help, so the normals alone decide",
-    "careful": "labels raise scores where rows are clearly like labelled anomalies (careful)",
+    "careful": "labels raise scores where rows are clearly like labelled anomalies (careful); if all that "
+    "matters is like them, --set labels=trusted lets them say more",
     "bold": "labels raise scores wherever rows are like labelled anomalies rather than normals (bold)",
+    "trusted": "labels are trusted: they raise scores wherever rows are like labelled anomalies rather than "
+    "normals, also where that costs kinds that nobody labelled",
     "domains": "labels raise scores near labelled anomalies, as far as no kind left out in new domains loses",
 }
 
@@ -297,7 +300,8 @@ def _on_labels(detector: BaseDetector, labels: Labels) -> list[str]:
     ):
         return []
     if "likeness" in chosen:
-        return [_LABELS_SAY[chosen["likeness"]]]
+        trusted = getattr(detector, "labels", None) == "trusted" and chosen["likeness"] == "bold"
+        return [_LABELS_SAY["trusted" if trusted else chosen["likeness"]]]
     return [_LABELS_SAY["domains" if chosen["local"] or chosen["wide"] else "off"]]
 
 

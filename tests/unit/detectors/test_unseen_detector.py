@@ -54,6 +54,37 @@ def test_known_kinds_gain_by_their_labels():
     assert against(fused, normals, known) > 0.9
 
 
+def test_trusted_labels_find_more_of_what_they_show_and_may_cost_what_they_do_not():
+    """One name for two sorts of rows amid the normals: a fit without one of them says nothing good of it."""
+    random = np.random.default_rng(6)
+    here = np.array([1.2, -0.9, 0.6, 0.0, 0.5, -0.3])
+    X = np.concatenate([blob(random, 600, 0.0), blob(random, 10, here), blob(random, 10, -2 * here)])
+    y = np.repeat([0, 1], [600, 20])
+    normals, shown = blob(random, 600, 0.0), blob(random, 200, here)
+    hidden = blob(random, 200, np.r_[-2.5, 2.0, np.zeros(4)], 0.5)
+    plain, guarded, trusted = (
+        UnseenDetector(labels=labels, **QUICK).fit(X, y) for labels in ("ignore", "guarded", "trusted")
+    )
+    assert trusted.choices_["plain"]["likeness"] == "bold"
+    assert guarded.choices_["plain"]["likeness"] == "careful"
+    assert against(trusted, normals, shown) > against(guarded, normals, shown) + 0.05
+    assert against(trusted, normals, hidden) < against(plain, normals, hidden)
+    assert against(guarded, normals, hidden) >= against(plain, normals, hidden) - 0.005
+
+
+def test_where_domains_are_named_trusted_labels_are_guarded_ones():
+    random = np.random.default_rng(5)
+    X = np.concatenate([blob(random, 300, 0.0), blob(random, 30, 3.0)])
+    y, domains = np.repeat([0, 1], [300, 30]), np.resize(["a", "b", "c"], 330)
+    both = [
+        UnseenDetector(labels=labels, **QUICK)
+        .fit(X, y, domains=domains)
+        .decision_function(X, domains=domains)
+        for labels in ("guarded", "trusted")
+    ]
+    np.testing.assert_array_equal(*both)
+
+
 def test_labels_never_lower_a_score():
     random = np.random.default_rng(2)
     X = np.concatenate([blob(random, 300, 0.0), blob(random, 20, 4.0), blob(random, 20, -4.0)])

@@ -148,6 +148,19 @@ def test_the_summary_says_what_was_trimmed_and_what_labels_do(table: Table) -> N
         assert ("in new domains" in said[0]) == ("likeness" not in chosen and not silent)
 
 
+def test_fit_says_that_labels_are_trusted_and_how_to_trust_them(make_table: Callable[..., Table]) -> None:
+    table = replace(make_table(0), domains=None)
+    told = {}
+    for labels in ("guarded", "trusted"):
+        model = TableModel.fit(table, UnseenDetector(n_trees=5, n_jobs=1, labels=labels))
+        (told[labels],) = [note for note in model.summary.notes if note.startswith("labels")]
+        chosen = model.detector.choices_["plain"]["likeness"]
+        assert labels == "guarded" or chosen == "bold"
+        assert ("--set labels=trusted" in told[labels]) == (chosen == "careful")
+    assert told["trusted"].startswith("labels are trusted")
+    assert "kinds that nobody labelled" in told["trusted"]
+
+
 @pytest.mark.parametrize("step", [1, -3])
 def test_row_numbers_among_the_features_are_named(table, step):
     numbered = table.features.with_columns(number=step * pl.int_range(len(table)).cast(pl.Float64))

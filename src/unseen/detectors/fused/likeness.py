@@ -190,7 +190,9 @@ def raised_by_likeness(
     return np.asarray(most * -np.expm1(-strength / most * np.logaddexp(0, likeness - level)))
 
 
-def choose_likeness(judged: Sequence[JudgedLikeness], weights: NDArray[np.float64]) -> LikenessRule:
+def choose_likeness(
+    judged: Sequence[JudgedLikeness], weights: NDArray[np.float64], *, trusted: bool = False
+) -> LikenessRule:
     """Choose level and strength.
 
     Parameters
@@ -200,6 +202,8 @@ def choose_likeness(judged: Sequence[JudgedLikeness], weights: NDArray[np.float6
         of the normals left out.
     weights : float64 array of shape (n_cues,)
         Of the cues.
+    trusted : bool
+        Take the bold level whatever kinds left out lose.
 
     Returns
     -------
@@ -225,7 +229,7 @@ def choose_likeness(judged: Sequence[JudgedLikeness], weights: NDArray[np.float6
     }
     asked, found = _areas(judged, weights, rules)
     pushed = one_name and drift_stands_out(judged, weights, rules["bold"], rules["off"]) > DRIFT_TOLERANCE
-    name = _chosen(asked, found, pushed)
+    name = "bold" if trusted and fresh else _chosen(asked, found, pushed)
     shown = [i for i, item in enumerate(asked) if not item.drifted and item.left_out in ("kind", "group")]
     rule = rules[name]
     return LikenessRule(

@@ -74,8 +74,8 @@ class Options:
     ----------
     n_neighbours, n_trees, seed, n_jobs : int
         As in :class:`unseen.detectors.unseen_detector.UnseenDetector`.
-    labels : {"guarded", "ignore"}
-        Whether labels may say anything.
+    labels : {"guarded", "trusted", "ignore"}
+        Whether labels may say anything, and whether kinds left out are asked first.
     """
 
     n_neighbours: int

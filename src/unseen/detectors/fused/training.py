@@ -173,10 +173,11 @@ def fit_mode(
     )
     labelled, signs, rule, grow = None, None, None, _no_labels
     wanted = bool(strengths.local or strengths.wide)
-    if options.labels == "guarded" and len(rows.anomalies) and not rows.by_domain:
-        rule = choose_likeness(_judged_likeness(rows, rounds, spread, options), weights)
+    if options.labels != "ignore" and len(rows.anomalies) and not rows.by_domain:
+        found = _judged_likeness(rows, rounds, spread, options)
+        rule = choose_likeness(found, weights, trusted=options.labels == "trusted")
         wanted = rule.strength > 0
-    if options.labels == "guarded" and len(rows.anomalies) and wanted:
+    if options.labels != "ignore" and len(rows.anomalies) and wanted:
         placed = placed_normals, placed_anomalies(rows, normals, scales, rounds)
         columns = few_columns(normals) if strengths.wide else None
         grow = partial(_learn, rows, placed, options, columns)
@@ -297,7 +298,7 @@ def _kinds_left_out(rows: TrainingRows, found: Round, options: Options) -> list[
     """Leave each kind out of the labels of a round; with domains the kind's rows are of its domains."""
     together = left_out_together(rows.kinds, options.seed)
     here = np.isin(rows.anomaly_domains, rows.normal_domains[found.held])
-    told = rows.by_domain and options.labels == "guarded" and len(rows.anomalies) > 0
+    told = rows.by_domain and options.labels != "ignore" and len(rows.anomalies) > 0
     normals = normals_of_round(rows, found, options) if told else None
     results: list[LeftOut] = []
     for number in np.unique(together):
@@ -353,7 +354,7 @@ def _asked(
     placed = found.scales.place(np.concatenate([found.values[at], values]))
     nearest = np.concatenate([found.nearest[at], neighbours[0][:, 0]])
     y = np.arange(len(V)) >= len(held)
-    if not taught.any() or options.labels != "guarded":
+    if not taught.any() or options.labels == "ignore":
         return y, placed, None
     labelled = _learn_in_round(rows, found, taught, options, taught_normals)
     return y, placed, evidence_of(labelled, V, placed, nearest, found.normals.usual)

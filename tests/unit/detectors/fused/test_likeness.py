@@ -170,6 +170,17 @@ def test_one_kind_is_judged_by_its_own_rows_and_guarded_by_its_groups():
         assert choose_likeness(fits, ONE_CUE).name == name
 
 
+def test_trusted_labels_are_bold_whatever_kinds_and_groups_lose():
+    for sort, names in (("group", ("aaa",)), ("kind", FIVE)):
+        fits = rounds(kinds=-2.0, parts=6.0, sort=sort, names=names)
+        careful, bold = choose_likeness(fits, ONE_CUE), choose_likeness(fits, ONE_CUE, trusted=True)
+        assert careful.name in ("careful", "off")
+        assert bold.name == "bold"
+        assert bold.strength > 0
+        assert (bold.fused < bold.novelty).any()
+    assert choose_likeness([], ONE_CUE, trusted=True).name == "careful"
+
+
 def nothing_left_out(*, drifted: bool, likeness: float) -> JudgedLikeness:
     """Normals that a fit has not met; those of a region left out may be like labelled anomalies."""
     item = judged("nothing", "", drifted=drifted, novelty=0.0, likeness=0.0)
