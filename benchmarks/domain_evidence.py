@@ -37,7 +37,7 @@ from unseen.detectors.fused.rounds import Options, TrainingRows, rounds_of
 from unseen.detectors.fused.scatter import usual_scatter
 from unseen.detectors.fused.taught import normals_of_round
 from unseen.metrics.ranking import auroc
-from unseen.references import build_store
+from unseen.references import ReferenceStore, build_store
 
 PAGE = "decisions/0006-labels-that-never-hurt.md"
 KINDS = ("F", "S", "V")
@@ -55,14 +55,21 @@ def training_rows(root: Path, seed: int, *, references: bool) -> TrainingRows:
     few = [draw.permutation(np.flatnonzero(half.kinds == kind))[:SHOTS] for kind in taught]
     normals = draw.permutation(np.flatnonzero(half.normal & ~half.references))[:MOST_NORMALS]
     normals, anomalies = np.sort(normals), np.sort(np.concatenate(few))
-    V = half.X
-    if references:
-        detector = UnseenDetector()
-        store = build_store(V, half.domains, half.references, half.normal, keep_rows=True)
-        others = half.normal & ~half.references
-        detector.blocks_ = column_blocks(half.X[others], half.domains[others])
-        detector.scatter_ = usual_scatter(store, detector.blocks_)
-        V = detector._residuals(store, V, half.domains)
+    return as_training_rows(half, viewed(half)[0] if references else half.X, normals, anomalies)
+
+
+def viewed(half: Half) -> tuple[np.ndarray, ReferenceStore, UnseenDetector]:
+    """Return all rows as residuals to their references, the references, and what scales residuals."""
+    detector = UnseenDetector()
+    store = build_store(half.X, half.domains, half.references, half.normal, keep_rows=True)
+    others = half.normal & ~half.references
+    detector.blocks_ = column_blocks(half.X[others], half.domains[others])
+    detector.scatter_ = usual_scatter(store, detector.blocks_)
+    return detector._residuals(store, half.X, half.domains), store, detector
+
+
+def as_training_rows(half: Half, V: np.ndarray, normals: np.ndarray, anomalies: np.ndarray) -> TrainingRows:
+    """Return some normals and anomalies of a half, seen as in V."""
     return TrainingRows(
         normals=V[normals],
         anomalies=V[anomalies],

@@ -26,11 +26,10 @@ sys.path.insert(0, str(Path(__file__).parent / "paper" / "multi_directional"))
 from document import markdown, write_block
 
 from domain_cues import Half
-from domain_evidence import KINDS, N_REFERENCES, PAGE, SHOTS, in_units
+from domain_evidence import KINDS, N_REFERENCES, PAGE, SHOTS, as_training_rows, in_units, viewed
 from domain_learners import RARE, Seen, by_kind, linear
-from unseen.detectors import UnseenDetector
 from unseen.detectors.fused import training
-from unseen.detectors.fused.blocks import column_blocks, small_blocks
+from unseen.detectors.fused.blocks import small_blocks
 from unseen.detectors.fused.choice import weights_of
 from unseen.detectors.fused.common_signs import SeenRows, learn_signs
 from unseen.detectors.fused.cue_choice import candidate_weights
@@ -38,9 +37,8 @@ from unseen.detectors.fused.evidence import learn_labels, tree_features
 from unseen.detectors.fused.gains import below, gain_of
 from unseen.detectors.fused.novelty import cue_names, cue_values, fresh_neighbours, own_spread
 from unseen.detectors.fused.rounds import Options, Round, TrainingRows, rounds_of
-from unseen.detectors.fused.scatter import domain_factors, usual_scatter
+from unseen.detectors.fused.scatter import domain_factors
 from unseen.detectors.fused.taught import few_columns, normals_of_round
-from unseen.references import build_store
 
 MOST_NORMALS, MOST_JUDGED = 8_000, 200
 STRENGTHS = (0.1, 0.25, 0.5, 1.0)
@@ -67,24 +65,10 @@ def rows_of(root: Path, seed: int, *, references: bool) -> tuple[TrainingRows, O
     own, V = np.flatnonzero(half.references), half.X
     apart = half.X[own]
     if references:
-        detector = UnseenDetector()
-        store = build_store(V, half.domains, half.references, half.normal, keep_rows=True)
-        others = half.normal & ~half.references
-        detector.blocks_ = column_blocks(half.X[others], half.domains[others])
-        detector.scatter_ = usual_scatter(store, detector.blocks_)
-        V = detector._residuals(store, V, half.domains)
+        V, store, detector = viewed(half)
         factors = domain_factors(store, detector.scatter_, detector.blocks_)
         apart = from_the_others(half.X[own], half.domains[own]) / factors[store.codes(half.domains[own])]
-    rows = TrainingRows(
-        normals=V[normals],
-        anomalies=V[anomalies],
-        normal_domains=half.domains[normals],
-        anomaly_domains=half.domains[anomalies],
-        kinds=half.kinds[anomalies],
-        groups=np.arange(len(normals)),
-        unviewed_normals=half.X[normals],
-        unviewed_anomalies=half.X[anomalies],
-    )
+    rows = as_training_rows(half, V, normals, anomalies)
     seen = Seen(apart.astype(V.dtype), np.zeros(0), half.X[own])
     return rows, OwnNormals(seen, half.domains[own])
 

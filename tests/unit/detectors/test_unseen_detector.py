@@ -272,6 +272,7 @@ def test_bold_labels_of_one_name_survive_a_file_and_a_second_fit_and_damage_is_r
     np.testing.assert_array_equal(load(save(fused, tmp_path / "model")).decision_function(rows), scores)
     for damaged in (
         replace(mode, likeness_most=0.0),
+        replace(mode, likeness_most=np.inf),
         replace(mode, labelled=replace(mode.labelled, n_near=0)),
         replace(mode, labelled=replace(mode.labelled, n_near=51)),
     ):

@@ -47,7 +47,7 @@ def check_mode(mode: Mode, n_features: int) -> None:
         _check_labelled(mode.labelled, n_features, n_cues)
         if mode.likeness_strength and mode.likeness_levels.shape != mode.labelled.kinds.shape:
             raise ValueError("the labelled rows and their levels differ")
-        if mode.likeness_strength and not mode.likeness_most > 0:
+        if mode.likeness_strength and not 0 < mode.likeness_most < np.inf:
             raise ValueError("what likeness adds has no end")
 
 

@@ -118,7 +118,7 @@ class CommonSigns:
         return out
 
     def check(self, n_features: int, n_cues: int) -> None:
-        """Raise ValueError if the arrays do not fit together.
+        """Raise ValueError if the arrays do not fit together, or hold what is no number.
 
         Parameters
         ----------
@@ -129,6 +129,8 @@ class CommonSigns:
             raise ValueError("the columns of the common signs and their units differ")
         if np.any((self.columns < 0) | (self.columns >= n_features)) or not np.all(self.spread > 0):
             raise ValueError("the common signs look at columns that do not exist")
+        if not all(np.isfinite(array).all() for array in (self.centre, *self.weights, *self.offsets)):
+            raise ValueError("the common signs hold numbers that are not finite")
         widths = (len(self.columns) + n_cues, *(layer.shape[-1] for layer in self.offsets))
         shapes = [(N_MEMBERS, low, high) for low, high in pairwise(widths)]
         if [layer.shape for layer in self.weights] != shapes or widths[-1] != 1:

@@ -154,13 +154,7 @@ def fit_mode(
     told = options if rows.by_domain else replace(options, labels="ignore")  # likeness is judged apart
     by_round = [_kinds_left_out(rows, found, told) for found in judged]
     left_out = [item for items in by_round for item in items]
-    names = cue_names(0 if blocks is None else int(blocks.codes.max()) + 1)
-    if blocks is None:
-        cues = choose_cues(left_out, residual=residual)
-        weights = weights_of((RESIDUAL_WEIGHTS if residual else PLAIN_WEIGHTS)[cues], names)
-    else:
-        small = small_blocks(blocks.codes)
-        cues, weights = choose_domain_weights(left_out, names, residual=residual, small=small)
+    cues, weights = _choose_cues(left_out, blocks, residual=residual)
     normals = fit_normals(rows.normals, spread, options.n_neighbours, blocks)
     placed_normals, scales = _placed_normals(rows, normals, rounds)
     if bank is not None:
@@ -210,6 +204,17 @@ def fit_mode(
     if scores.enough and names_known:
         known = known_scores(mode, rows, spread, blocks, options.seed, grow)
     return FittedMode(mode, cues, strengths, rule, scores, known)
+
+
+def _choose_cues(
+    left_out: list[LeftOut], blocks: Blocks | None, *, residual: bool
+) -> tuple[str, NDArray[np.float64]]:
+    """Return the name of the set of cues, and their weights."""
+    if blocks is None:
+        cues = choose_cues(left_out, residual=residual)
+        return cues, weights_of((RESIDUAL_WEIGHTS if residual else PLAIN_WEIGHTS)[cues], cue_names(0))
+    names = cue_names(int(blocks.codes.max()) + 1)
+    return choose_domain_weights(left_out, names, residual=residual, small=small_blocks(blocks.codes))
 
 
 def in_unit_of(plain: FittedMode, other: FittedMode) -> FittedMode:

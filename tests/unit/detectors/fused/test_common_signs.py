@@ -101,6 +101,9 @@ def test_arrays_that_do_not_fit_together_are_refused(fitted):
         replace(fitted, weights=(fitted.weights[0][:2], *fitted.weights[1:])),
         replace(fitted, offsets=(*fitted.offsets[:-1], fitted.offsets[0])),
         replace(fitted, offsets=tuple(layer[:, 0] for layer in fitted.offsets)),
+        replace(fitted, centre=fitted.centre * np.nan),
+        replace(fitted, weights=(fitted.weights[0] * np.nan, *fitted.weights[1:])),
+        replace(fitted, offsets=(*fitted.offsets[:-1], fitted.offsets[-1] + np.inf)),
     ):
         with pytest.raises(ValueError, match="common signs"):
             wrong.check(n_features=4, n_cues=3)
