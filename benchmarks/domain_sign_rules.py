@@ -16,6 +16,7 @@ import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
@@ -32,7 +33,7 @@ from unseen.detectors import UnseenDetector
 from unseen.detectors.fused import training
 from unseen.detectors.fused.choice import LEAST_ROWS, TOLERANCE, LeftOut, Strengths, _areas
 from unseen.detectors.fused.gains import below, gain_of
-from unseen.detectors.fused.mode import score_parts
+from unseen.detectors.fused.mode import Mode, score_parts
 
 STRENGTHS = (0.1, 0.25, 0.5)
 MODES = ("no references", "8 references")
@@ -41,31 +42,50 @@ Inside = dict[str, list]
 """For each strength what kinds left out inside the fit gain: mean, its error, and both for each kind."""
 
 
-def inside(rounds: list[LeftOut], weights: np.ndarray, deciding: np.ndarray) -> Inside:
-    """Return what kinds left out in the rounds of a fit gain by each strength."""
-    judged = [
+def asked(rounds: list[LeftOut], deciding: np.ndarray) -> list[LeftOut]:
+    """Return the rounds that decide."""
+    return [
         item
         for item in rounds
         if item.y.sum() >= LEAST_ROWS and item.kind in deciding and item.log_odds.any()
     ]
+
+
+def facts_of(gains: np.ndarray, kinds: np.ndarray, domains: np.ndarray) -> list:
+    """Return the mean gain, its error, and both for each kind."""
+    means, error = gain_of(gains, kinds, domains)
+    each = [[means[k], gain_of(gains[kinds == k], kinds[kinds == k], domains[kinds == k])[1]] for k in means]
+    return [float(np.mean(list(means.values()))), error, each]
+
+
+def inside(rounds: list[LeftOut], weights: np.ndarray, deciding: np.ndarray) -> Inside:
+    """Return what kinds left out in the rounds of a fit gain by each strength."""
+    judged = asked(rounds, deciding)
     if not judged:
         return {}
     kinds = np.concatenate([np.full(int(item.y.sum()), item.kind) for item in judged])
     domains = np.concatenate([item.domains[item.y] for item in judged])
-    found = {}
-    for strength in STRENGTHS:
-        gains = _areas(judged, weights, strength) - _areas(judged, weights, 0.0)
-        means, error = gain_of(gains, kinds, domains)
-        each = [
-            [means[k], gain_of(gains[kinds == k], kinds[kinds == k], domains[kinds == k])[1]] for k in means
-        ]
-        found[str(strength)] = [float(np.mean(list(means.values()))), error, each]
-    return found
+    plain = _areas(judged, weights, 0.0)
+    return {
+        str(strength): facts_of(_areas(judged, weights, strength) - plain, kinds, domains)
+        for strength in STRENGTHS
+    }
 
 
-def fits(options: argparse.Namespace, seed: int, fold: int, left_out: str) -> list[dict]:
-    """Fit once; return for both modes what the fit saw, and what the patients left out gain."""
-    half = Half(options.data, seed, N_REFERENCES, (*KINDS, RARE))
+@dataclass(frozen=True)
+class Fit:
+    """A fit on two thirds of the patients: its rounds for both modes, and the rows of the others."""
+
+    half: Half
+    plain: UnseenDetector
+    adapted: UnseenDetector
+    seen: list[tuple[list[LeftOut], np.ndarray, np.ndarray]]
+    outside: np.ndarray
+
+
+def fitted(root: Path, seed: int, fold: int, left_out: str) -> Fit:
+    """Fit once."""
+    half = Half(root, seed, N_REFERENCES, (*KINDS, RARE))
     names, draw = np.unique(half.domains), np.random.default_rng(10 * seed + fold)
     order = np.random.default_rng(seed).permutation(len(names))
     within = (order % N_FOLDS)[np.searchsorted(names, half.domains)] != fold
@@ -75,40 +95,76 @@ def fits(options: argparse.Namespace, seed: int, fold: int, left_out: str) -> li
     few = {k: draw.permutation(np.flatnonzero(within & (half.kinds == k)))[:SHOTS] for k in (*KINDS, RARE)}
     taught = [rows for kind, rows in few.items() if kind != left_out]
     rows = np.sort(np.concatenate([normals[marked], some, *taught]))
-    seen: list[Inside] = []
+    seen: list[tuple[list[LeftOut], np.ndarray, np.ndarray]] = []
 
     def watched(rounds: list[LeftOut], weights: np.ndarray, *, deciding: np.ndarray) -> Strengths:
-        seen.append(inside(rounds, weights, deciding))
+        seen.append((rounds, weights, deciding))
         return Strengths(0.0, max(STRENGTHS), (), np.zeros(0), np.zeros(0))
 
     detector = UnseenDetector(calibration_fraction=0, seed=seed, n_jobs=1, n_trees=N_TREES)
     with mock.patch.object(training, "choose_strengths", watched):
         kinds = np.where(half.normal[rows], "normal", half.kinds[rows])
         detector.fit(half.X[rows], (kinds != "normal").astype(int), kinds=kinds, domains=half.domains[rows])
-    outside = np.flatnonzero(~within & ~half.references)
     references = np.flatnonzero(~within & half.references)
     adapted = detector.adapt(half.X[references], domains=half.domains[references])
-    pairs = zip((detector, adapted), seen, strict=True)
-    return [gains_outside(model, half, outside, left_out) | {"inside": found} for model, found in pairs]
+    return Fit(half, detector, adapted, seen, np.flatnonzero(~within & ~half.references))
 
 
-def gains_outside(model: UnseenDetector, half: Half, rows: np.ndarray, left_out: str) -> dict:
-    """Return what rows of patients left out gain by each strength, and their kinds and domains."""
+def fits(options: argparse.Namespace, seed: int, fold: int, left_out: str) -> list[dict]:
+    """Fit once; return for both modes what the fit saw, and what the patients left out gain."""
+    fit = fitted(options.data, seed, fold, left_out)
+    pairs = zip((fit.plain, fit.adapted), fit.seen, strict=True)
+    return [gains_outside(model, fit, left_out) | {"inside": inside(*found)} for model, found in pairs]
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Rows of patients left out: which are normal, which are judged, and what a model says about them."""
+
+    normal: np.ndarray
+    judged: np.ndarray
+    kinds: np.ndarray
+    domains: np.ndarray
+    novelty: np.ndarray
+    log_odds: np.ndarray
+    local: np.ndarray
+    mode: Mode
+
+    @property
+    def facts(self) -> dict:
+        """Kinds and domains of the judged rows."""
+        return {"kinds": self.kinds[self.judged].tolist(), "domains": self.domains[self.judged].tolist()}
+
+    def areas(self, score: np.ndarray) -> np.ndarray:
+        """Return the share of normals below each judged row."""
+        return below(score[self.normal], score[self.judged])
+
+
+def outside(model: UnseenDetector, fit: Fit, left_out: str) -> Outside:
+    """Score the patients left out."""
+    half, rows = fit.half, fit.outside
     (batch,) = model._batches(half.X[rows], half.domains[rows])
     parts = score_parts(batch.mode, batch.V, batch.own, batch.unviewed)
     assert batch.mode.signs is not None
+    assert parts.evidence is not None
     odds = batch.mode.signs.log_odds(half.X[rows], parts.placed)
-    wide = np.logaddexp(0, (odds - batch.mode.odds_centre) / batch.mode.odds_spread)
-    novelty, normal, kinds = parts.novelty * batch.mode.unit, half.normal[rows], half.kinds[rows]
+    normal, kinds = half.normal[rows], half.kinds[rows]
     draw, judged = np.random.default_rng(0), []
     for kind in (left_out,) if left_out else KINDS:
         own = np.flatnonzero(kinds == kind)
         judged.append(draw.permutation(own)[:MOST_JUDGED] if len(own) >= LEAST_ROWS else own[:0])
-    at = np.concatenate(judged)
-    scores = {strength: novelty + strength * wide for strength in (0.0, *STRENGTHS)}
-    areas = {strength: below(score[normal], score[at]) for strength, score in scores.items()}
-    gains = {str(strength): (areas[strength] - areas[0.0]).tolist() for strength in STRENGTHS}
-    return {"gains": gains, "kinds": kinds[at].tolist(), "domains": half.domains[rows][at].tolist()}
+    novelty = parts.novelty * batch.mode.unit
+    at, domains = np.concatenate(judged), half.domains[rows]
+    return Outside(normal, at, kinds, domains, novelty, odds, parts.evidence.local, batch.mode)
+
+
+def gains_outside(model: UnseenDetector, fit: Fit, left_out: str) -> dict:
+    """Return what rows of patients left out gain by each strength, and their kinds and domains."""
+    found = outside(model, fit, left_out)
+    wide = np.logaddexp(0, (found.log_odds - found.mode.odds_centre) / found.mode.odds_spread)
+    plain = found.areas(found.novelty)
+    gains = {str(w): (found.areas(found.novelty + w * wide) - plain).tolist() for w in STRENGTHS}
+    return {"gains": gains, **found.facts}
 
 
 def no_kind_loses(mean: float, error: float, each: list) -> bool:
