@@ -80,7 +80,7 @@ def splits_of(
 
 def prepared(options: argparse.Namespace, table: Table, train: np.ndarray) -> Rows:
     """Return what turns table rows into features; statistics from the training normals alone."""
-    if "mit" in options.dataset:
+    if "mit" in options.dataset and not options.plain:
         X = features(table, train, "doubled")
         return lambda rows: X[rows]
     preprocessor = TablePreprocessor().fit(table.take(train), np.zeros(len(train), dtype=np.int8))
@@ -170,7 +170,7 @@ def measure(options: argparse.Namespace) -> str:
     options.out.mkdir(parents=True, exist_ok=True)
     records = []
     for split in splits_of(table, options, extra, kinds):
-        data = f"{options.dataset}-one-name" if options.one_name else options.dataset
+        data = options.dataset + "-one-name" * options.one_name + "-plain" * options.plain
         name = (data, options.shots, options.references, options.max_normals, split.seed)
         file = options.out / f"{'-'.join(map(str, name))}-{split.held_out_kind}.json"
         if not file.exists():
@@ -311,6 +311,7 @@ def main() -> None:
     parser.add_argument("--references", type=int, default=0)
     parser.add_argument("--max-normals", type=int, default=10_000, help="normals to train on")
     parser.add_argument("--one-name", action="store_true", help="labels name no kind")
+    parser.add_argument("--plain", action="store_true", help="heartbeats prepared as any table is")
     parser.add_argument("--out", type=Path, default=Path("out/unseen"))
     parser.add_argument("--write", action="store_true", help=f"renew the table in docs/{PAGE}")
     options = parser.parse_args()
@@ -320,7 +321,8 @@ def main() -> None:
         suffix = f"-{options.references}" if options.references else ""
         shots = f"-{options.shots}-shots" if "mit" not in options.dataset and options.shots != 10 else ""
         named = "-one-name" if options.one_name else ""
-        write_block(PAGE, f"{options.dataset}{named}{shots}{suffix}", text)
+        plain = "-plain" if options.plain else ""
+        write_block(PAGE, f"{options.dataset}{named}{plain}{shots}{suffix}", text)
 
 
 if __name__ == "__main__":

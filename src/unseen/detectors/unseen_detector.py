@@ -28,6 +28,7 @@ from unseen.detectors.base import BaseDetector
 from unseen.detectors.fused.blocks import column_blocks
 from unseen.detectors.fused.checking import check_domain_normals, check_mode, check_scatter
 from unseen.detectors.fused.left_out import LeftOutScores
+from unseen.detectors.fused.lift import Lift
 from unseen.detectors.fused.mode import Mode, score_parts, split_over_features
 from unseen.detectors.fused.novelty import DomainNormals, add_references
 from unseen.detectors.fused.reasons import Reasons, in_order, reasons_of
@@ -366,7 +367,8 @@ class UnseenDetector(BaseDetector):
     def _score(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
         out = np.empty(len(V), dtype=np.float64)
         for batch in self._batches(V, domains):
-            out[batch.rows] = score_parts(batch.mode, batch.V, batch.own, batch.unviewed).score
+            parts = score_parts(batch.mode, batch.V, batch.own, batch.unviewed, evidence_wanted=False)
+            out[batch.rows] = parts.score
         return out
 
     def _explain(self, V: FloatArray, domains: StrArray) -> NDArray[np.float64]:
@@ -475,8 +477,9 @@ def _choices(fitted: FittedMode) -> dict[str, str | float | list[float] | list[s
             "local": fitted.strengths.local,
             "wide": fitted.strengths.wide,
         }
+    rule = fitted.likeness.rule
+    share = rule.share if isinstance(rule, Lift) else float(rule is not None)
     return chosen | {
         "likeness": fitted.likeness.name,
-        "strength": fitted.likeness.strength,
-        "levels": [fitted.likeness.levels.get(kind, fitted.likeness.level) for kind in judged.kinds],
+        "share": share,
     }

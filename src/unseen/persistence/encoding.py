@@ -29,6 +29,7 @@ from unseen.detectors.fused.common_signs import CommonSigns
 from unseen.detectors.fused.evidence import LabelledRows
 from unseen.detectors.fused.forest import Forest
 from unseen.detectors.fused.left_out import LeftOutScores
+from unseen.detectors.fused.lift import Exceedance, Lift, Raise
 from unseen.detectors.fused.mode import Mode
 from unseen.detectors.fused.moments import Moments, WideMoments
 from unseen.detectors.fused.novelty import DomainNormals, NormalModel
@@ -46,13 +47,16 @@ RECORDS: dict[str, type[Any]] = {
     "DomainNormals": DomainNormals,
     "CellIndex": CellIndex,
     "CommonSigns": CommonSigns,
+    "Exceedance": Exceedance,
     "Forest": Forest,
     "LabelledRows": LabelledRows,
     "LabelledTrees": LabelledTrees,
     "LambdaCurve": LambdaCurve,
+    "Lift": Lift,
     "Mode": Mode,
     "LeftOutScores": LeftOutScores,
     "Moments": Moments,
+    "Raise": Raise,
     "NormalModel": NormalModel,
     "ReferenceStore": ReferenceStore,
     "WideMoments": WideMoments,

@@ -16,7 +16,8 @@ from unseen.detectors.fused.left_out import LEAST_DOMAINS
 from unseen.types import UNNAMED_DOMAIN, Labels, StrArray
 
 _LABELS_SAY = {
-    "off": "labels change no score: where kinds were left out they did not help, so the normals alone decide",
+    "off": "labels change no score: labelled rows stand out as much without them, or kinds left out would "
+    "lose by them, so the normals alone decide",
     "careful": "labels raise scores where rows are clearly like labelled anomalies (careful); if all that "
     "matters is like them, --set labels=trusted lets them say more",
     "bold": "labels raise scores wherever rows are like labelled anomalies rather than normals (bold)",

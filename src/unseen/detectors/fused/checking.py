@@ -45,10 +45,8 @@ def check_mode(mode: Mode, n_features: int) -> None:
         mode.signs.check(n_features, n_cues)
     if mode.labelled is not None:
         _check_labelled(mode.labelled, n_features, n_cues)
-        if mode.likeness_strength and mode.likeness_levels.shape != mode.labelled.kinds.shape:
-            raise ValueError("the labelled rows and their levels differ")
-        if mode.likeness_strength and not 0 < mode.likeness_most < np.inf:
-            raise ValueError("what likeness adds has no end")
+        if mode.likeness is not None:
+            mode.likeness.check()
 
 
 def check_scatter(

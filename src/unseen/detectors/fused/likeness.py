@@ -1,55 +1,69 @@
 """How much the likeness to labelled anomalies may add, where no domains are named.
 
-::
+Likeness is in log-odds (:mod:`unseen.detectors.fused.evidence`). It is either
 
-    raised(x) = m (1 − exp(−r(x) / m)),   r(x) = b · log(1 + exp(likeness(x) − c_k)),   m = 2 t
+- *careful*: it **lifts** rows (:mod:`unseen.detectors.fused.lift`), with a share w of the false alarms;
+- *bold*: it is **added** to novelty, above a level c::
 
-k is the kind of the nearest labelled anomaly, t the distance from the median of the normals' novelty to its
-99.5 % quantile. Likeness is in log-odds (:mod:`unseen.detectors.fused.evidence`). Below the level c it adds
-next to nothing, above it b for each unit, and never more than m: labels overtake no row that is so much more
-novel than normals are. Two levels are in question:
+      raised(x) = m (1 − exp(−r(x) / m)),   r(x) = b · log(1 + exp(likeness(x) − c))
 
-- *careful*: four fifths of the way from what 99 % of normals do not exceed even where they have **drifted**
-  to the likeness of the typical labelled anomaly of the kind that a fit has not met (the median). Drift is
-  made from the training normals: whole regions of them (cells of k-means) are left out of the fit, and what
-  labels then say of these regions is what they will say of normals that no one has seen.
-- *bold*: what 80 % of fresh normals of the usual sort do not exceed.
+- *off*: or neither.
 
-The careful one is taken if no kind left out loses by it, neither against fresh normals nor against those of
-regions left out. The bold one has to gain clearly more than that. With two or more known kinds, kinds left
-out have to gain, none may lose, and there have to be five of them: that none of k lost by it says of the next
-one only that it will not, either, k times out of k + 1.
+Labels that bring nothing to the rows that they show are not heard: labelled rows left out, in random parts,
+have to gain by each rule, a tenth of what novelty misses and .002 at least.
 
-With one name there is no other kind to ask for: labelled rows left out, in random parts, have to gain
-clearly, and half as much again as groups of labelled anomalies that are left out (cells of k-means; they
-stand for kinds that the one name may hide) lose in the mean, against fresh normals or against those of
-regions left out, whichever is more. And drift must not look anomalous: either normals of regions left out
-stand out from fresh ones no more than by novelty (AUROC, up to .02), or the groups gain clearly against both.
+**Several kinds.** Careful, with the larger share (.1 or .05) by which no kind left out loses, neither against
+fresh normals nor against those of regions left out (*drift*: cells of k-means are left out of the fit, and
+what labels then say of these normals is what they will say of normals that no one has seen). If each share
+costs a kind, p_l is the larger one of the shares of fresh normals and of those of each region, and w is .3 or
+.1.
 
-Bold labels of one name start lower, at the median of the normals' likeness, and end farther off, m = 16 t, so
-that what is like labelled anomalies comes before all else. Instead the strength is held back, so that novel
-rows stay ahead of normals: b is the largest, up to 4, by which 99.5 % of fresh normals are raised by no more
-than 2 t.
+**One name.** There is no other kind to ask for; groups of labelled anomalies (cells of k-means) stand for
+kinds that the one name may hide. Labels are bold if labelled rows left out gain .005, and half as much again
+as groups that are left out lose in the mean, against fresh normals or against those of regions left out,
+whichever is more; and if drift does not look anomalous: either normals of regions left out stand out from
+fresh ones no more than by novelty (AUROC, up to .02), or the groups gain clearly against both. Else they are
+careful, with the largest share by which groups lose little enough against fresh normals: .01 for .5, which
+must not make drift stand out, either, .02 for .3, and .005 for .1.
 
-Trusted labels are bold whatever is lost where kinds, or groups that stand for them, are left out.
+Bold labels of one name start at the median of the normals' likeness and end at m = 16 t, with t the distance
+from the median of the normals' novelty to its 99.5 % quantile, so that what is like labelled anomalies comes
+before all else. Instead the strength is held back, so that novel rows stay ahead of normals: b is the
+largest, up to 4, by which 99.5 % of fresh normals are raised by no more than 2 t.
+
+Trusted labels are bold whatever is lost where kinds, or groups that stand for them, are left out; for several
+kinds c is what 80 % of fresh normals do not exceed, m = 2 t and b = 2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unseen.detectors.fused.choice import reach_of
+from unseen.detectors.fused.lift import (
+    SHORTEST_LIKENESS_TAIL,
+    SHORTEST_NOVELTY_TAIL,
+    Exceedance,
+    Lift,
+    Raise,
+    exceedance_of,
+    shallowest,
+)
 from unseen.detectors.fused.together import judged_apart
 from unseen.metrics.ranking import auroc
 from unseen.types import StrArray
 
-CAREFUL_QUANTILE = 0.99
+SHARES = (0.1, 0.05)
+SHARES_OVER_DRIFT = (0.3, 0.1)
+OVER_DRIFT = "over drift "
+SHARES_OF_ONE_NAME = {0.5: 0.01, 0.3: 0.02, 0.1: 0.005}
+"""Shares of the false alarms, and what groups may lose by them."""
+ASKED_UNDER_DRIFT = "0.5"
 BOLD_QUANTILE = 0.80
-WAY = 0.8
 STRENGTH = 2.0
 MOST_REACHES = 2.0
 QUANTILE_OF_ONE_NAME = 0.50
@@ -57,15 +71,14 @@ QUANTILE_OF_REACH = 0.995
 STRENGTH_OF_ONE_NAME = 4.0
 MOST_REACHES_OF_ONE_NAME = 16.0
 EVEN = 0.0
-"""Even odds: what normals do not exceed, where no region of them could be left out."""
+"""Even odds: the level where no normals could be left out."""
 TOLERANCE = 0.005
+LEAST_GAIN = 0.002
 SHARE_OF_MISSES = 0.05
 CLEAR_SHARE = 0.1
 GAIN_FOR_LOSS = 1.5
 DRIFT_TOLERANCE = 0.02
 LEAST_ROWS = 3
-KINDS_FOR_BOLD = 5
-"""Fewer kinds left out say too little about the next one."""
 SHORTEST_REACH = 1e-3
 
 
@@ -89,8 +102,6 @@ class JudgedLikeness:
         To the labelled anomalies of that fit.
     kinds : str array of shape (n_anomalies,)
         Kind of each row where ``y`` is true.
-    nearest : str array of shape (n_rows,)
-        Kind of the labelled anomaly of that fit that is nearest to each row.
     """
 
     left_out: str
@@ -100,7 +111,6 @@ class JudgedLikeness:
     placed: NDArray[np.float64]
     likeness: NDArray[np.float64]
     kinds: StrArray
-    nearest: StrArray
 
     def apart(self) -> list[tuple[str, NDArray[np.bool_]]]:
         """Return what is judged by itself: a name and its rows, shape (n_rows,), the normals among them."""
@@ -114,6 +124,10 @@ class JudgedLikeness:
         return found
 
 
+Rule = Lift | Raise | None
+"""What labels add; None: nothing."""
+
+
 @dataclass(frozen=True)
 class _Asked:
     """Rows that are judged by themselves: what was left out, and how many anomalies they are."""
@@ -125,42 +139,17 @@ class _Asked:
 
 
 @dataclass(frozen=True)
-class Level:
-    """c of kinds that have none of their own, and of those that have; b; and m in reaches."""
-
-    level: float
-    levels: dict[str, float]
-    strength: float
-    most: float
-
-    def of(self, kinds: StrArray) -> NDArray[np.float64]:
-        """Return c of each kind, shape (n_rows,).
-
-        Parameters
-        ----------
-        kinds : str array of shape (n_rows,)
-            Names.
-        """
-        names, codes = np.unique(kinds, return_inverse=True)
-        return np.array([self.levels.get(str(name), self.level) for name in names])[codes]
-
-
-@dataclass(frozen=True)
-class LikenessRule(Level):
+class LikenessRule:
     """What likeness may add, and what it did to kinds left out.
 
     Attributes
     ----------
     name : {"off", "careful", "bold"}
-        Which level.
-    level : float
-        c of kinds that are not in ``levels``.
-    levels : dict of str to float
-        c of each kind.
-    strength : float
-        b.
-    most : float
-        m, in reaches.
+        Which rule.
+    rule : Lift, Raise or None
+        It itself.
+    reach : float
+        t of the normals that it was made with.
     kinds : tuple of str
         Kinds left out in turn.
     novelty, fused : float64 array of shape (n_kinds,)
@@ -168,34 +157,31 @@ class LikenessRule(Level):
     """
 
     name: str
+    rule: Rule
+    reach: float
     kinds: tuple[str, ...]
     novelty: NDArray[np.float64]
     fused: NDArray[np.float64]
 
+    def for_normals(self, novelty: NDArray[np.float64]) -> Rule:
+        """Return the rule on the scale of all normals.
 
-def raised_by_likeness(
-    likeness: NDArray[np.float64], level: NDArray[np.float64] | float, strength: float, most: float
-) -> NDArray[np.float64]:
-    """Return what likeness adds to novelty, shape (n_rows,), from 0 to ``most``.
-
-    Parameters
-    ----------
-    likeness : float64 array of shape (n_rows,)
-        Log-odds.
-    level : float or float64 array of shape (n_rows,)
-        c. Below it hardly anything is added.
-    strength : float
-        b.
-    most : float > 0
-        m.
-    """
-    return np.asarray(most * -np.expm1(-strength / most * np.logaddexp(0, likeness - level)))
+        Parameters
+        ----------
+        novelty : float64 array of shape (n_normals,)
+            Of all normals, by fits that have not met them.
+        """
+        if isinstance(self.rule, Lift):
+            return replace(self.rule, novelty=exceedance_of(novelty, SHORTEST_NOVELTY_TAIL))
+        if isinstance(self.rule, Raise):
+            return replace(self.rule, most=self.rule.most * _reach(novelty) / self.reach)
+        return None
 
 
 def choose_likeness(
     judged: Sequence[JudgedLikeness], weights: NDArray[np.float64], *, trusted: bool = False
 ) -> LikenessRule:
-    """Choose level and strength.
+    """Choose what likeness adds.
 
     Parameters
     ----------
@@ -205,45 +191,53 @@ def choose_likeness(
     weights : float64 array of shape (n_cues,)
         Of the cues.
     trusted : bool
-        Take the bold level whatever kinds left out lose.
+        Take the bold rule whatever kinds left out lose.
 
     Returns
     -------
     LikenessRule
-        The careful one where nothing could be left out.
+        Where no normals could be left out it is added above even odds, as a careful rule.
     """
-    drifted = _level([item for item in judged if item.drifted], CAREFUL_QUANTILE)
-    drifted = drifted if np.isfinite(drifted) else EVEN
+    nothing = [item for item in judged if item.left_out == "nothing" and not item.drifted]
+    if not nothing:
+        none = np.zeros(0)
+        return LikenessRule("careful", Raise(EVEN, STRENGTH, MOST_REACHES), 1.0, (), none, none)
     one_name = not any(item.left_out == "kind" for item in judged)
-    quantile = QUANTILE_OF_ONE_NAME if one_name else BOLD_QUANTILE
-    fresh = [item for item in judged if not item.drifted]
-    level = _level(fresh, quantile)
-    typical = typical_likeness([item for item in judged if item.left_out == "part"])
-    careful = {kind: drifted + WAY * max(0.0, value - drifted) for kind, value in typical.items()}
-    default = max([drifted, *careful.values()])
-    level, bold = min(level, default), (STRENGTH, MOST_REACHES)
-    if one_name and fresh:
-        bold = (strength_of_one_name(fresh, weights, level), MOST_REACHES_OF_ONE_NAME)
-    rules = {
-        "bold": Level(level, {}, *bold),
-        "careful": Level(default, careful, STRENGTH, MOST_REACHES),
-        "off": Level(default, careful, 0.0, MOST_REACHES),
-    }
-    asked, found = _areas(judged, weights, rules)
-    pushed = one_name and drift_stands_out(judged, weights, rules["bold"], rules["off"]) > DRIFT_TOLERANCE
-    name = "bold" if trusted and fresh else _chosen(asked, found, pushed)
+    novelty = np.concatenate([item.placed for item in nothing]) @ weights
+    first = [item for item in judged if item.left_out != "nothing" and not item.drifted] + nothing[:1]
+    rules: dict[str, Rule] = {"off": None, "bold": _bold(first, weights, one_name, _reach(novelty))}
+    rules |= _lifts(judged, exceedance_of(novelty, SHORTEST_NOVELTY_TAIL), one_name)
+    asked, areas = _areas(judged, weights, rules)
+    chosen = "bold"
+    if not trusted:
+        drift = {name: drift_stands_out(judged, weights, rule) for name, rule in rules.items()}
+        chosen = _for_one_name(asked, areas, drift) if one_name else _for_kinds(asked, areas)
     shown = [i for i, item in enumerate(asked) if not item.drifted and item.left_out in ("kind", "group")]
-    rule = rules[name]
+    name = chosen if chosen in ("off", "bold") else "careful"
+    kinds = tuple(asked[i].kind for i in shown)
     return LikenessRule(
-        rule.level,
-        rule.levels,
-        rule.strength,
-        rule.most,
-        name,
-        tuple(asked[i].kind for i in shown),
-        found["off"][shown],
-        found[name][shown],
+        name, rules[chosen], _reach(novelty), kinds, areas["off"][shown], areas[chosen][shown]
     )
+
+
+def _lifts(judged: Sequence[JudgedLikeness], novelty: Exceedance, one_name: bool) -> dict[str, Lift]:
+    """Lifts by how like fresh normals are, and by how like any are, those of regions left out among them."""
+    told = [item for item in judged if item.left_out == "nothing"]
+    sorts = [np.concatenate([item.likeness for item in told if not item.drifted])]
+    sorts += [item.likeness for item in told if item.drifted]
+    every = [exceedance_of(likeness, SHORTEST_LIKENESS_TAIL) for likeness in sorts]
+    lifts = {str(w): Lift(w, novelty, every[0]) for w in (SHARES_OF_ONE_NAME if one_name else SHARES)}
+    return lifts | {f"{OVER_DRIFT}{w}": Lift(w, novelty, shallowest(every)) for w in SHARES_OVER_DRIFT}
+
+
+def _bold(
+    fresh: Sequence[JudgedLikeness], weights: NDArray[np.float64], one_name: bool, reach: float
+) -> Raise:
+    """Level, strength and end of the bold rule, from fits with one fold of the normals held back."""
+    if not one_name:
+        return Raise(_level(fresh, BOLD_QUANTILE), STRENGTH, MOST_REACHES * reach)
+    level = _level(fresh, QUANTILE_OF_ONE_NAME)
+    return Raise(level, strength_of_one_name(fresh, weights, level), MOST_REACHES_OF_ONE_NAME * reach)
 
 
 def strength_of_one_name(
@@ -262,24 +256,11 @@ def strength_of_one_name(
     """
     novelty = (fresh[0].placed @ weights)[~fresh[0].y]
     steps = float(np.logaddexp(0, _level(fresh, QUANTILE_OF_REACH) - level))
-    return min(STRENGTH_OF_ONE_NAME, MOST_REACHES * max(reach_of(novelty), SHORTEST_REACH) / steps)
-
-
-def typical_likeness(parts: Sequence[JudgedLikeness]) -> dict[str, float]:
-    """Return, for each kind, the median likeness of its labelled rows to fits that have not met them.
-
-    Parameters
-    ----------
-    parts : sequence of JudgedLikeness
-        Fits without a part of the labelled rows.
-    """
-    likeness = np.concatenate([np.zeros(0), *(item.likeness[item.y] for item in parts)])
-    kinds = np.concatenate([np.zeros(0, dtype=np.str_), *(item.kinds for item in parts)])
-    return {str(kind): float(np.median(likeness[kinds == kind])) for kind in np.unique(kinds)}
+    return min(STRENGTH_OF_ONE_NAME, MOST_REACHES * _reach(novelty) / steps)
 
 
 def _areas(
-    judged: Sequence[JudgedLikeness], weights: NDArray[np.float64], rules: Mapping[str, Level]
+    judged: Sequence[JudgedLikeness], weights: NDArray[np.float64], rules: Mapping[str, Rule]
 ) -> tuple[list[_Asked], dict[str, NDArray[np.float64]]]:
     """What is judged by itself and has rows enough for it, and its AUROC by each rule."""
     asked: list[_Asked] = []
@@ -296,9 +277,7 @@ def _areas(
     return asked, {name: np.array(values) for name, values in found.items()}
 
 
-def drift_stands_out(
-    judged: Sequence[JudgedLikeness], weights: NDArray[np.float64], rule: Level, off: Level
-) -> float:
+def drift_stands_out(judged: Sequence[JudgedLikeness], weights: NDArray[np.float64], rule: Rule) -> float:
     """Return by how much more normals of regions left out stand out from fresh ones, in AUROC.
 
     Parameters
@@ -307,8 +286,8 @@ def drift_stands_out(
         Of those that left no label out there is one with fresh normals, and some with regions left out.
     weights : float64 array of shape (n_cues,)
         Of the cues.
-    rule, off : Level
-        What likeness adds, and the same with nothing added.
+    rule : Lift, Raise or None
+        What likeness adds.
 
     Returns
     -------
@@ -321,55 +300,70 @@ def drift_stands_out(
     for item in [item for item in told if item.drifted and fresh]:
         y = np.repeat([False, True], [len(fresh[0].y), len(item.y)])
         areas = [
-            float(auroc(y, np.concatenate([_fused(one, weights, level) for one in (fresh[0], item)])))
-            for level in (off, rule)
+            float(auroc(y, np.concatenate([_fused(one, weights, own) for one in (fresh[0], item)])))
+            for own in (None, rule)
         ]
         rises.append(areas[1] - areas[0])
     return float(np.mean(rises)) if rises else 0.0
 
 
-def _chosen(asked: Sequence[_Asked], found: dict[str, NDArray[np.float64]], pushed: bool) -> str:
-    """Name of the bold rule if it pays and costs little enough, else of the careful one, else "off"."""
+def _for_kinds(asked: Sequence[_Asked], areas: Mapping[str, NDArray[np.float64]]) -> str:
+    """Name of the first lift by which labelled rows gain and no kind left out loses, else "off"."""
     kinds = [i for i, item in enumerate(asked) if item.left_out == "kind"]
-    groups = [i for i, item in enumerate(asked) if item.left_out == "group"]
-    parts = [i for i, item in enumerate(asked) if item.left_out == "part"]
-    n_rows = np.array([item.n_rows for item in asked])
-
-    def gain(better: str, worse: str, rows: list[int]) -> float:
-        return float(np.average((found[better] - found[worse])[rows], weights=n_rows[rows])) if rows else 0.0
-
-    def clear(won: float, rows: list[int]) -> bool:
-        """Whether a gain is more than chance, and a tenth of what the careful rule misses."""
-        missed = 1 - float(np.average(found["careful"][rows], weights=n_rows[rows])) if rows else 0.0
-        return won > max(TOLERANCE, CLEAR_SHARE * missed)
+    keys = [(asked[i].kind, asked[i].drifted) for i in kinds]
+    allowed = np.array([allowed_loss(value) for value in areas["off"][kinds]])
 
     def harmless(name: str) -> bool:
-        allowed = np.full(len(asked), TOLERANCE)
-        if name == "careful":
-            allowed = np.array([allowed_loss(value) for value in found["off"]])
-        excess = [found["off"][i] - found[name][i] - allowed[i] for i in kinds]
-        keys = [(asked[i].kind, asked[i].drifted) for i in kinds]
-        each = [[e for e, own in zip(excess, keys, strict=True) if own == key] for key in set(keys)]
-        return all(float(np.mean(values)) <= 0 for values in each)
+        excess = areas["off"][kinds] - areas[name][kinds] - allowed
+        return all(np.mean(excess[[own == key for own in keys]]) <= 0 for key in set(keys))
 
-    if kinds:
-        enough = len({asked[i].kind for i in kinds}) >= KINDS_FOR_BOLD
-        fresh = [i for i in kinds if not asked[i].drifted]
-        if enough and clear(gain("bold", "careful", fresh), fresh) and harmless("bold"):
-            return "bold"
-        return "careful" if harmless("careful") else "off"
-    sorts = [[i for i in groups if asked[i].drifted == drifted] for drifted in (False, True)]
-    gained = bool(groups) and all(gain("bold", "off", rows) > TOLERANCE for rows in sorts)
-    won, lost = gain("bold", "careful", parts), max(0.0, *(gain("off", "bold", rows) for rows in sorts))
-    if clear(won, parts) and won > GAIN_FOR_LOSS * lost and (gained or not pushed):
+    names = [*(str(w) for w in SHARES), *(f"{OVER_DRIFT}{w}" for w in SHARES_OVER_DRIFT)]
+    return next((name for name in names if _gains(asked, areas, name) and harmless(name)), "off")
+
+
+def _for_one_name(
+    asked: Sequence[_Asked], areas: Mapping[str, NDArray[np.float64]], drift: Mapping[str, float]
+) -> str:
+    """Name of the bold rule if it pays and costs little enough, else of a lift, else "off"."""
+    groups = {
+        name: [_gain(asked, areas, name, "group", drifted) for drifted in (False, True)] for name in areas
+    }
+    lost = max(0.0, *(-gain for gain in groups["bold"]))
+    pays = _gain(asked, areas, "bold", "part") > max(TOLERANCE, GAIN_FOR_LOSS * lost)
+    calm = drift["bold"] <= DRIFT_TOLERANCE or min(groups["bold"]) > TOLERANCE
+    if pays and calm and _gains(asked, areas, "bold"):
         return "bold"
-    return "careful" if gain("off", "careful", groups) <= TOLERANCE else "off"
+    limits = {str(share): most for share, most in SHARES_OF_ONE_NAME.items()}
+    limits[f"{OVER_DRIFT}{SHARES_OVER_DRIFT[0]}"] = TOLERANCE
+    for name, most in limits.items():
+        calm = name != ASKED_UNDER_DRIFT or drift[name] <= DRIFT_TOLERANCE
+        if calm and -groups[name][0] <= most and _gains(asked, areas, name):
+            return name
+    return "off"
+
+
+def _gain(
+    asked: Sequence[_Asked],
+    areas: Mapping[str, NDArray[np.float64]],
+    name: str,
+    left_out: str,
+    drifted: bool = False,
+) -> float:
+    """What a rule gains over novelty on rows left out, each row with the same say; 0 where there are none."""
+    rows = [i for i, item in enumerate(asked) if (item.left_out, item.drifted) == (left_out, drifted)]
+    weights = [asked[i].n_rows for i in rows]
+    return float(np.average((areas[name] - areas["off"])[rows], weights=weights)) if rows else 0.0
+
+
+def _gains(asked: Sequence[_Asked], areas: Mapping[str, NDArray[np.float64]], name: str) -> bool:
+    """Whether labelled rows left out gain a tenth of what novelty misses, and .002 at least."""
+    ones = {"off": areas["off"], "found": np.ones_like(areas["off"])}
+    missed = _gain(asked, ones, "found", "part")
+    return _gain(asked, areas, name, "part") > max(LEAST_GAIN, CLEAR_SHARE * missed)
 
 
 def allowed_loss(novelty: float) -> float:
-    """Return how much AUROC a kind may lose by the careful rule: .005, or a twentieth of what novelty misses.
-
-    By the bold rule no kind may lose more than .005.
+    """Return how much AUROC a kind may lose: .005, or a twentieth of what novelty misses.
 
     Parameters
     ----------
@@ -379,7 +373,7 @@ def allowed_loss(novelty: float) -> float:
     return max(TOLERANCE, SHARE_OF_MISSES * (1 - novelty))
 
 
-def area(item: JudgedLikeness, weights: NDArray[np.float64], rule: Level) -> float:
+def area(item: JudgedLikeness, weights: NDArray[np.float64], rule: Rule) -> float:
     """Return the AUROC of novelty and likeness together on the rows of a fit.
 
     Parameters
@@ -388,22 +382,23 @@ def area(item: JudgedLikeness, weights: NDArray[np.float64], rule: Level) -> flo
         The rows.
     weights : float64 array of shape (n_cues,)
         Of the cues.
-    rule : Level
+    rule : Lift, Raise or None
         What likeness adds.
     """
     return float(auroc(item.y, _fused(item, weights, rule)))
 
 
-def _fused(item: JudgedLikeness, weights: NDArray[np.float64], rule: Level) -> NDArray[np.float64]:
+def _fused(item: JudgedLikeness, weights: NDArray[np.float64], rule: Rule) -> NDArray[np.float64]:
     """Novelty and likeness together, shape (n_rows,)."""
-    novelty = item.placed @ weights
-    reach = max(reach_of(novelty[~item.y]), SHORTEST_REACH)
-    level = rule.of(item.nearest)
-    raised = raised_by_likeness(item.likeness, level, rule.strength, rule.most * reach)
-    return np.asarray(novelty + raised)
+    novelty = np.asarray(item.placed @ weights)
+    return novelty if rule is None else novelty + rule.raised(novelty, item.likeness)
+
+
+def _reach(novelty: NDArray[np.float64]) -> float:
+    """Distance from the median to the 99.5 % quantile, not 0."""
+    return max(reach_of(novelty), SHORTEST_REACH)
 
 
 def _level(judged: Sequence[JudgedLikeness], quantile: float) -> float:
     """Quantile of the normals' likeness; the highest of all fits, since which kinds will be known is open."""
-    values = [float(np.quantile(item.likeness[~item.y], quantile)) for item in judged if (~item.y).any()]
-    return max(values, default=-np.inf)
+    return max(float(np.quantile(item.likeness[~item.y], quantile)) for item in judged if (~item.y).any())

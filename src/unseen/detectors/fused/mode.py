@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from unseen.detectors.fused.common_signs import CommonSigns
 from unseen.detectors.fused.evidence import Evidence, LabelledRows, evidence_of, tree_features
-from unseen.detectors.fused.likeness import raised_by_likeness
+from unseen.detectors.fused.lift import Lift, Raise
 from unseen.detectors.fused.novelty import (
     CUES,
     Distances,
@@ -66,12 +66,8 @@ class Mode:
         u.
     odds_centre, odds_spread : float
         Where the normals' log-odds lie.
-    likeness_strength : float
+    likeness : Lift, Raise or None
         What likeness to labelled anomalies adds; see :mod:`unseen.detectors.fused.likeness`.
-    likeness_levels : float64 array of shape (n_labelled,)
-        Above which level, for rows that are nearest to this labelled anomaly; empty where it adds nothing.
-    likeness_most : float
-        How many reaches likeness adds at most.
     signs : CommonSigns or None
         Whose log-odds the wide term takes; None without one.
     """
@@ -88,15 +84,18 @@ class Mode:
     unit: float
     odds_centre: float
     odds_spread: float
-    likeness_strength: float
-    likeness_levels: NDArray[np.float64]
-    likeness_most: float
+    likeness: Lift | Raise | None
     signs: CommonSigns | None
 
     @property
     def usual_raise(self) -> float:
         """What the wide term adds to the score of the usual normal."""
         return self.wide_strength * float(np.log(2)) / self.unit
+
+    @property
+    def labels_count(self) -> bool:
+        """Whether labels change any score."""
+        return self.likeness is not None or self.local_strength > 0 or self.wide_strength > 0
 
     @property
     def cues(self) -> tuple[str, ...]:
@@ -135,7 +134,12 @@ class Parts:
 
 
 def score_parts(
-    mode: Mode, V: FloatArray, own: DomainNormals | None, unviewed: FloatArray | None = None
+    mode: Mode,
+    V: FloatArray,
+    own: DomainNormals | None,
+    unviewed: FloatArray | None = None,
+    *,
+    evidence_wanted: bool = True,
 ) -> Parts:
     """Score rows of one domain.
 
@@ -149,6 +153,8 @@ def score_parts(
         References of their domain that join the normals.
     unviewed : float array of shape (n_rows, n_features) or None
         The rows as they are before the view; None: these.
+    evidence_wanted : bool
+        Whether to ask what labels say where that changes no score, too.
 
     Returns
     -------
@@ -156,27 +162,25 @@ def score_parts(
     """
     neighbours = nearest_normals(mode.normals, V, own)
     placed = mode.scales.place(cue_values(mode.normals, V, neighbours, own, unviewed))
-    novelty = placed @ mode.weights / mode.unit
-    if mode.labelled is None:
-        return Parts(placed, novelty, np.zeros(len(V)), neighbours, None)
+    novelty = placed @ mode.weights
+    if mode.labelled is None or not (evidence_wanted or mode.labels_count):
+        return Parts(placed, novelty / mode.unit, np.zeros(len(V)), neighbours, None)
     evidence = evidence_of(mode.labelled, V, placed, neighbours[0][:, 0], mode.normals.usual)
-    above = None
-    if mode.likeness_strength:
-        above = evidence.likeness - mode.likeness_levels[evidence.nearest]
     odds = np.zeros(len(V))
     if mode.signs is not None:
         odds = mode.signs.log_odds(V if unviewed is None else unviewed, placed)
-    raised = raised_by(mode, evidence.local, odds, above)
-    return Parts(placed, novelty, raised, neighbours, evidence)
+    raised = raised_by(mode, evidence.local, odds)
+    if mode.likeness is not None:
+        raised = raised + mode.likeness.raised(novelty, evidence.likeness) / mode.unit
+    return Parts(placed, novelty / mode.unit, raised, neighbours, evidence)
 
 
 def raised_by(
     mode: Mode,
     local: NDArray[np.float64],
     log_odds: NDArray[np.float64],
-    above: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
-    """Return what the evidence adds to the scores, shape (n_rows,), never negative.
+    """Return what the terms for named domains add to the scores, shape (n_rows,), never negative.
 
     Parameters
     ----------
@@ -184,15 +188,10 @@ def raised_by(
         Strengths and units.
     local, log_odds : float64 array of shape (n_rows,)
         What labels say about the rows.
-    above : float64 array of shape (n_rows,) or None
-        Their likeness above its level; None where domains are named, since there it says nothing.
     """
     added = mode.local_strength * mode.reach * np.maximum(local - mode.floor, 0.0)
     if mode.wide_strength:
         added = added + mode.wide_strength * np.logaddexp(0, (log_odds - mode.odds_centre) / mode.odds_spread)
-    if mode.likeness_strength and above is not None:
-        most = mode.likeness_most * mode.reach
-        added = added + raised_by_likeness(above, 0.0, mode.likeness_strength, most)
     return np.asarray(added / mode.unit)
 
 
@@ -269,7 +268,7 @@ def _label_credits(
     assert mode.labelled is not None
     of_trees = parts.raised
     if mode.signs is not None and parts.evidence is not None:
-        of_trees = raised_by(replace(mode, wide_strength=0.0), parts.evidence.local, np.zeros(0), None)
+        of_trees = raised_by(replace(mode, wide_strength=0.0), parts.evidence.local, np.zeros(0))
         yield parts.raised - of_trees, mode.signs.credits(unviewed, parts.placed)
     yield of_trees, mode.labelled.forest.credits(tree_features(V, parts.placed))
 

@@ -41,14 +41,13 @@ class Reasons:
         ``"usual"`` in the midst of the normals: less than half of the way from their median to what 99 % of
         them do not exceed. ``"novel"``; ``"like known"``: labels make more than three quarters of the score
         (what they add to a usual normal not counted), or novelty is usual; ``"novel and like known"``: labels
-        make between a quarter and three quarters, or, where domains are named, trees and nearness agree that
-        the row is like a labelled one. That a row is like a known kind is not said where labels raise it by
+        make between a quarter and three quarters, or trees and nearness agree that the row is like a labelled
+        one, whatever that adds. Else, that a row is like a known kind is not said where labels raise it by
         less than a quarter of that way.
     cue : str array of shape (n_rows,)
         The novelty cue that says most.
     like_kind : str array of shape (n_rows,)
-        Kind of the nearest labelled anomaly where labels raised the score by a quarter of it or more; else
-        ``""``.
+        Kind of the nearest labelled anomaly where the reason says that the row is like one; else ``""``.
     nearest_kind : str array of shape (n_rows,)
         Kind of the nearest labelled anomaly; ``""`` without any.
     kind_distance, normal_distance : float64 array of shape (n_rows,)
@@ -101,8 +100,9 @@ def reasons_of(
     if mode.labelled is not None and parts.evidence is not None:
         nearest_kind = mode.labelled.kinds[parts.evidence.nearest]
         kind_distance = np.linalg.norm(V - mode.labelled.rows[parts.evidence.nearest], axis=1)
-        if mode.local_strength:  # a row can be novel by far, and clearly of a known kind as well
-            spoke |= parts.evidence.local > _CLEARLY
+        spoke |= (
+            parts.evidence.local > _CLEARLY
+        )  # it can be novel by far, and clearly of a known kind as well
     return Reasons(
         score=parts.score,
         contributions=contributions,

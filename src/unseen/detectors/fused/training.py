@@ -170,7 +170,7 @@ def fit_mode(
     if options.labels != "ignore" and len(rows.anomalies) and not rows.by_domain:
         found = _judged_likeness(rows, rounds, spread, options)
         rule = choose_likeness(found, weights, trusted=options.labels == "trusted")
-        wanted = rule.strength > 0
+        wanted = True  # also where labels add nothing: reasons name the known kind that a row is like
     if options.labels != "ignore" and len(rows.anomalies) and wanted:
         placed = placed_normals, placed_anomalies(rows, normals, scales, rounds)
         columns = few_columns(normals) if strengths.wide else None
@@ -186,9 +186,7 @@ def fit_mode(
         labelled=labelled,
         local_strength=strengths.local if labelled is not None and rule is None else 0.0,
         wide_strength=strengths.wide if labelled is not None and rule is None else 0.0,
-        likeness_strength=0.0 if rule is None else rule.strength,
-        likeness_levels=np.zeros(0) if rule is None else rule.of(rows.kinds),
-        likeness_most=0.0 if rule is None else rule.most,
+        likeness=None if rule is None else rule.for_normals(novelty),
         floor=floor,
         reach=max(reach_of(novelty), 1e-3),
         unit=max(unit, 1e-3),
@@ -246,7 +244,7 @@ def _left_out_scores(
     held, at = _thinned_held(found, options)
     scores = mode.scales.place(found.values[at]) @ mode.weights / mode.unit
     for item in items if mode.labelled is not None else []:
-        scores = scores + raised_by(mode, item.local[~item.y], item.log_odds[~item.y], None) / len(items)
+        scores = scores + raised_by(mode, item.local[~item.y], item.log_odds[~item.y]) / len(items)
     return LeftOutScores(scores, rows.normal_domains[held])
 
 
@@ -266,8 +264,11 @@ def _judged_likeness(
         sorts = {"group": stand_in_kinds(rows.anomalies, options.seed)}
     none = np.zeros(len(rows.kinds), dtype=np.bool_)
     judged = []
-    for found in rounds[:1] + drifted_rounds(rows, spread, options):
+    for number, found in enumerate(rounds + drifted_rounds(rows, spread, options)):
         here = sorts if found.drifted else {**sorts, "part": random_parts(rows.kinds, options.seed)}
+        here = (
+            here if number == 0 or found.drifted else {}
+        )  # the other folds show what normals are like alone
         asked = [
             (sort, str(name), names == name) for sort, names in here.items() for name in np.unique(names)
         ]
@@ -276,9 +277,9 @@ def _judged_likeness(
             if not mine.all():
                 y, placed, evidence = _asked(rows, found, mine, ~mine, options, normals)
                 assert evidence is not None
-                facts = (evidence.likeness, rows.kinds[mine], rows.kinds[~mine][evidence.nearest])
                 name = name if sort != "kind" else ""
-                judged.append(JudgedLikeness(sort, name, found.drifted, y, placed, *facts))
+                told = (evidence.likeness, rows.kinds[mine])
+                judged.append(JudgedLikeness(sort, name, found.drifted, y, placed, *told))
     return judged
 
 

@@ -8,20 +8,20 @@ import pytest
 from unseen.detectors.exact_search import nearest_rows
 from unseen.detectors.fused.drift import fresh_share, random_parts, regions, stand_in_kinds
 from unseen.detectors.fused.evidence import Evidence, evidence_of, how_many_near, learn_labels
+from unseen.detectors.fused.lift import Lift, Raise, exceedance_of
 from unseen.detectors.fused.likeness import (
     MOST_REACHES,
     MOST_REACHES_OF_ONE_NAME,
+    SHARES,
+    SHARES_OVER_DRIFT,
     STRENGTH,
     STRENGTH_OF_ONE_NAME,
     JudgedLikeness,
-    Level,
     allowed_loss,
     area,
     choose_likeness,
     drift_stands_out,
-    raised_by_likeness,
     strength_of_one_name,
-    typical_likeness,
 )
 from unseen.metrics.ranking import auroc
 
@@ -34,8 +34,7 @@ def judged(left_out: str, kind: str, *, drifted: bool, novelty: float, likeness:
     y = np.arange(360) >= 300
     placed = np.where(y, novelty, 0.0) + random.normal(size=360)
     votes = np.where(y, likeness, 0.0) + random.normal(size=360)
-    kinds, nearest = np.full(60, kind), np.full(360, "known")
-    return JudgedLikeness(left_out, kind, drifted, y, placed[:, None], votes, kinds, nearest)
+    return JudgedLikeness(left_out, kind, drifted, y, placed[:, None], votes, np.full(60, kind))
 
 
 FIVE = ("a", "bb", "dddd", "eeeee", "ffffff")
@@ -64,7 +63,6 @@ def rounds(
                 nothing.placed[:300],
                 nothing.likeness[:300],
                 np.zeros(0, dtype=np.str_),
-                nothing.nearest[:300],
             )
         )
     return out
@@ -102,72 +100,101 @@ def test_labels_of_one_name_are_as_far_as_the_mean_of_the_nearest():
         assert no_leaf_is_of_normals_alone == one_name
 
 
-def test_what_is_added_is_a_softened_ramp_with_an_end():
-    added = raised_by_likeness(np.array([-50.0, 3.0, 4.0, 500.0]), 3.0, 2.0, 10.0)
-    ramp = 2 * np.log1p(np.exp([0.0, 1.0]))
-    np.testing.assert_allclose(added, [0.0, *(10 * (1 - np.exp(-ramp / 10))), 10.0], atol=1e-12)
-
-
 def test_losses_are_measured_by_what_novelty_misses():
     assert allowed_loss(0.99) == 0.005
     assert allowed_loss(0.8) == pytest.approx(0.01)
 
 
-def test_the_typical_likeness_of_a_kind_is_a_median():
-    parts = [
-        JudgedLikeness(
-            "part",
-            "0",
-            False,
-            np.array([False, True, True, True, True]),
-            np.zeros((5, 1)),
-            np.array([99.0, 1.0, 3.0, 7.0, 9.0]),
-            np.array(["a", "a", "b", "b"]),
-            np.array(["a", "a", "b", "a", "b"]),
-        )
-    ]
-    assert typical_likeness(parts) == {"a": 2.0, "b": 8.0}
-    assert typical_likeness([]) == {}
-
-
-def test_kinds_left_out_that_gain_clearly_let_labels_be_bold():
-    rule = choose_likeness(rounds(kinds=4.0, parts=6.0, names=FIVE), ONE_CUE)
-    assert rule.name == "bold"
-    assert rule.strength == STRENGTH
-    assert (rule.fused > rule.novelty + 0.05).all()
-    assert rule.kinds == FIVE
-
-
-def test_few_kinds_left_out_do_not_let_labels_be_bold_whatever_they_gain():
-    assert choose_likeness(rounds(kinds=4.0, parts=6.0, names=FIVE[:4]), ONE_CUE).name == "careful"
-
-
-def test_kinds_that_would_lose_under_drift_keep_labels_careful():
-    rule = choose_likeness(rounds(kinds=4.0, parts=6.0, drifted_kinds=-2.0, names=FIVE), ONE_CUE)
+def test_several_kinds_get_the_larger_share_by_which_none_loses():
+    rule = choose_likeness(rounds(kinds=2.0, parts=6.0, names=FIVE), ONE_CUE)
     assert rule.name == "careful"
-    assert rule.level > 4.0
+    assert isinstance(rule.rule, Lift)
+    assert rule.rule.share == max(SHARES)
+    assert rule.kinds == FIVE
+    assert (rule.fused >= rule.novelty - 0.02).all()
 
 
-def test_one_kind_that_bold_labels_cost_keeps_them_careful_whatever_others_gain():
-    """Where normals have drifted it loses more than .005, if less than a twentieth of what is missed."""
-    others = rounds(kinds=4.0, parts=6.0, names=FIVE)
-    bold = choose_likeness(others, ONE_CUE)
-    assert bold.name == "bold"
-    third = [judged("kind", "ccc", drifted=d, novelty=1.0, likeness=0.6) for d in (False, True)]
-    silent, raised = (Level(bold.level, {}, strength, MOST_REACHES) for strength in (0.0, STRENGTH))
-    off, on = area(third[1], ONE_CUE, silent), area(third[1], ONE_CUE, raised)
-    assert 0.005 < off - on < allowed_loss(off)
-    assert choose_likeness(others + third, ONE_CUE).name == "careful"
+def losses(share: float, fits: list[JudgedLikeness]) -> float:
+    """What the kind left out last loses by a lift with a share."""
+    (nothing,) = [item for item in fits if item.left_out == "nothing" and not item.drifted]
+    lift = Lift(share, exceedance_of(nothing.placed[:, 0], 1e-3), exceedance_of(nothing.likeness, 0.3))
+    kinds = [item for item in fits if item.left_out == "kind" and item.kind == "ccc"]
+    return max(area(item, ONE_CUE, None) - area(item, ONE_CUE, lift) for item in kinds)
+
+
+@pytest.mark.parametrize("drifted", [False, True])
+def test_one_kind_that_a_share_costs_makes_it_smaller(drifted):
+    """Novel enough that normals lifted above it count, and not like the labels, as normals may be more."""
+    for shift, expected in ((0.0, 0.1), (0.3, 0.05), (9.0, None)):
+        fits = rounds(kinds=3.0, parts=6.0)
+        third = judged("kind", "ccc", drifted=drifted, novelty=2.5, likeness=-9.0)
+        told = np.where(third.y, third.likeness, third.likeness + shift)
+        fits.append(JudgedLikeness(**{**vars(third), "likeness": told}))
+        allowed = allowed_loss(area(third, ONE_CUE, None))
+        rule = choose_likeness(fits, ONE_CUE)
+        assert (losses(0.1, fits) <= allowed) == (expected == 0.1)
+        assert (losses(0.05, fits) <= allowed) == (expected is not None)
+        assert rule.name == ("off" if expected is None else "careful")
+        if expected is not None:
+            assert isinstance(rule.rule, Lift)
+            assert rule.rule.share == expected
+
+
+def test_where_drift_costs_a_kind_likeness_is_compared_with_normals_that_have_drifted():
+    """Normals of a region left out are more like the labels, so what few fresh normals reach says little."""
+    fits = [item for item in rounds(kinds=3.0, parts=6.0) if item.left_out != "nothing"]
+    third = judged("kind", "ccc", drifted=True, novelty=2.5, likeness=-9.0)
+    told = np.where(third.y, third.likeness, third.likeness + 2.0)
+    fits.append(JudgedLikeness(**{**vars(third), "likeness": told}))
+    fits += [nothing_left_out(drifted=drifted, likeness=2.0 * drifted) for drifted in (False, True)]
+    found = choose_likeness(fits, ONE_CUE)
+    assert found.name == "careful"
+    assert isinstance(found.rule, Lift)
+    assert found.rule.share in SHARES_OVER_DRIFT
+    drifted = exceedance_of(fits[-1].likeness, 0.3)
+    np.testing.assert_allclose(found.rule.likeness.depth(drifted.values), drifted.depths, atol=1e-9)
+
+
+def test_labels_that_bring_nothing_to_what_they_show_are_not_heard():
+    """Rows of likeness as of normals; or rows so novel that labels cannot add to it."""
+    for sort, names in (("kind", ("a", "bb")), ("group", ("aaa",))):
+        unlike = rounds(kinds=0.0, parts=-3.0, sort=sort, names=names)
+        assert choose_likeness(unlike, ONE_CUE).name == "off"
+        known = rounds(kinds=2.0, parts=6.0, sort=sort, names=names)
+        found = choose_likeness(known, ONE_CUE)
+        assert found.name in ("careful", "bold")
+        parts = [item for item in known if item.left_out == "part"]
+        novel = [
+            JudgedLikeness(**{**vars(item), "placed": item.placed + 90 * item.y[:, None]}) for item in parts
+        ]
+        rest = [item for item in known if item.left_out != "part"]
+        rule = choose_likeness(novel + rest, ONE_CUE)
+        assert rule.name == "off"
+        assert rule.rule is None
+        np.testing.assert_array_equal(rule.fused, rule.novelty)
 
 
 def test_one_kind_is_judged_by_its_own_rows_and_guarded_by_its_groups():
     assert choose_likeness(rounds(kinds=1.0, parts=6.0, sort="group"), ONE_CUE).name == "bold"
-    assert choose_likeness(rounds(kinds=1.0, parts=0.0, sort="group"), ONE_CUE).name == "careful"
-    for loss, name in ((-2.0, "careful"), (0.5, "bold")):
+    for loss, name in ((-2.0, "off"), (0.8, "bold")):
         fits = rounds(kinds=loss, parts=6.0, sort="group")
         fits = [item for item in fits if item.left_out != "nothing"]
         fits += [nothing_left_out(drifted=drifted, likeness=-2.0 * drifted) for drifted in (False, True)]
         assert choose_likeness(fits, ONE_CUE).name == name
+
+
+def test_one_name_has_a_smaller_share_the_more_its_groups_lose():
+    """Groups of novelty 1 that are unlike the others lose by every share, more by the larger ones."""
+    shares = []
+    for likeness in (0.8, 0.3, -0.1):
+        fits = [
+            item for item in rounds(kinds=likeness, parts=3.0, sort="group") if item.left_out != "nothing"
+        ]
+        fits += [nothing_left_out(drifted=drifted, likeness=0.0) for drifted in (False, True)]
+        rule = choose_likeness(fits, ONE_CUE).rule
+        shares.append(1.0 if isinstance(rule, Raise) else rule.share if rule is not None else 0.0)
+    assert shares == sorted(shares, reverse=True)
+    assert len(set(shares)) == 3
 
 
 def test_trusted_labels_are_bold_whatever_kinds_and_groups_lose():
@@ -176,7 +203,8 @@ def test_trusted_labels_are_bold_whatever_kinds_and_groups_lose():
         careful, bold = choose_likeness(fits, ONE_CUE), choose_likeness(fits, ONE_CUE, trusted=True)
         assert careful.name in ("careful", "off")
         assert bold.name == "bold"
-        assert bold.strength > 0
+        assert isinstance(bold.rule, Raise)
+        assert bold.rule.strength > 0
         assert (bold.fused < bold.novelty).any()
     assert choose_likeness([], ONE_CUE, trusted=True).name == "careful"
 
@@ -187,26 +215,22 @@ def nothing_left_out(*, drifted: bool, likeness: float) -> JudgedLikeness:
     normals = ~item.y
     none = np.zeros(0, dtype=np.str_)
     told = item.likeness[normals] + likeness
-    return JudgedLikeness(
-        "nothing", "", drifted, item.y[normals], item.placed[normals], told, none, item.nearest[normals]
-    )
+    return JudgedLikeness("nothing", "", drifted, item.y[normals], item.placed[normals], told, none)
 
 
 def test_drift_stands_out_by_the_auroc_that_labels_add():
     fresh, far = (nothing_left_out(drifted=drifted, likeness=3.0 * drifted) for drifted in (False, True))
-    bold, off = Level(0.0, {}, 4.0, 16.0), Level(0.0, {}, 0.0, 16.0)
     y = np.repeat([False, True], 300)
     scores = []
     for item in (fresh, far):
-        novelty = item.placed[:, 0]
-        most = 16 * (np.quantile(novelty, 0.995) - np.median(novelty))
-        scores.append(novelty + most * (1 - np.exp(-4 / most * np.log1p(np.exp(item.likeness)))))
+        scores.append(item.placed[:, 0] + 30 * (1 - np.exp(-4 / 30 * np.log1p(np.exp(item.likeness)))))
     novelty = np.concatenate([fresh.placed, far.placed])[:, 0]
     expected = auroc(y, np.concatenate(scores)) - auroc(y, novelty)
     assert expected > 0.2
-    assert drift_stands_out([fresh, far], ONE_CUE, bold, off) == pytest.approx(expected)
-    assert drift_stands_out([fresh, far], ONE_CUE, off, off) == 0
-    assert drift_stands_out([fresh], ONE_CUE, bold, off) == 0
+    bold = Raise(0.0, 4.0, 30.0)
+    assert drift_stands_out([fresh, far], ONE_CUE, bold) == pytest.approx(expected)
+    assert drift_stands_out([fresh, far], ONE_CUE, None) == 0
+    assert drift_stands_out([fresh], ONE_CUE, bold) == 0
 
 
 def test_labels_that_make_drift_stand_out_are_careful_unless_groups_gain():
@@ -223,17 +247,32 @@ def test_labels_that_make_drift_stand_out_are_careful_unless_groups_gain():
 
 def test_bold_labels_of_one_name_start_at_the_median_and_raise_normals_by_two_reaches_at_most():
     fits = rounds(kinds=1.0, parts=6.0, sort="group")
-    rule = choose_likeness(fits, ONE_CUE)
+    found = choose_likeness(fits, ONE_CUE)
     likeness = [item.likeness[~item.y] for item in fits if not item.drifted]
-    assert rule.level == pytest.approx(max(np.median(values) for values in likeness))
+    assert isinstance(found.rule, Raise)
+    assert found.rule.level == pytest.approx(max(np.median(values) for values in likeness))
     novelty = fits[0].placed[~fits[0].y, 0]
     reach = np.quantile(novelty, 0.995) - np.median(novelty)
     top = max(np.quantile(values, 0.995) for values in likeness)
-    assert rule.strength == pytest.approx(2 * reach / np.log1p(np.exp(top - rule.level)))
-    assert 0 < rule.strength < STRENGTH_OF_ONE_NAME
-    assert rule.most == MOST_REACHES_OF_ONE_NAME
-    named = choose_likeness(rounds(kinds=4.0, parts=6.0, names=FIVE), ONE_CUE)
-    assert (named.name, named.strength, named.most) == ("bold", STRENGTH, MOST_REACHES)
+    assert found.rule.strength == pytest.approx(2 * reach / np.log1p(np.exp(top - found.rule.level)))
+    assert 0 < found.rule.strength < STRENGTH_OF_ONE_NAME
+    assert found.rule.most == pytest.approx(MOST_REACHES_OF_ONE_NAME * found.reach)
+    twice = found.for_normals(2 * novelty)
+    assert isinstance(twice, Raise)
+    assert twice.most == pytest.approx(MOST_REACHES_OF_ONE_NAME * 2 * reach)
+    named = choose_likeness(rounds(kinds=4.0, parts=6.0, names=FIVE), ONE_CUE, trusted=True)
+    assert isinstance(named.rule, Raise)
+    assert (named.rule.strength, named.rule.most) == (STRENGTH, pytest.approx(MOST_REACHES * named.reach))
+
+
+def test_a_lift_is_put_on_the_scale_of_all_normals():
+    found = choose_likeness(rounds(kinds=2.0, parts=6.0, names=FIVE), ONE_CUE)
+    novelty = np.arange(1000.0)
+    lift = found.for_normals(novelty)
+    assert isinstance(lift, Lift)
+    assert isinstance(found.rule, Lift)
+    np.testing.assert_array_equal(lift.novelty.values, exceedance_of(novelty, 1e-3).values)
+    np.testing.assert_array_equal(lift.likeness.values, found.rule.likeness.values)
 
 
 def test_the_strength_of_one_name_has_an_end():
@@ -243,24 +282,17 @@ def test_the_strength_of_one_name_has_an_end():
     assert strength_of_one_name([far], ONE_CUE, 0.0) == STRENGTH_OF_ONE_NAME
 
 
-def test_labels_are_silent_where_even_care_costs_a_kind():
-    """The labelled rows are no more like themselves than normals are, and the kinds left out less so."""
-    rule = choose_likeness(rounds(kinds=-6.0, parts=-3.0)[:5], ONE_CUE)
-    assert rule.name == "off"
-    np.testing.assert_array_equal(rule.fused, rule.novelty)
-
-
 def test_nothing_left_out_leaves_even_odds():
-    rule = choose_likeness([], ONE_CUE)
-    assert (rule.name, rule.level, rule.strength) == ("careful", 0.0, STRENGTH)
+    found = choose_likeness([], ONE_CUE)
+    assert (found.name, found.rule) == ("careful", Raise(0.0, STRENGTH, MOST_REACHES))
+    assert found.for_normals(np.array([0.0, 1.0])) == Raise(0.0, STRENGTH, MOST_REACHES * 0.495)
 
 
 def test_area_is_that_of_novelty_plus_what_is_added():
     item = judged("kind", "a", drifted=False, novelty=1.0, likeness=3.0)
-    novelty = item.placed[:, 0]
-    most = 3 * (np.quantile(novelty[~item.y], 0.995) - np.median(novelty[~item.y]))
-    score = novelty + most * (1 - np.exp(-2.0 * np.log1p(np.exp(item.likeness - 1.0)) / most))
-    assert area(item, ONE_CUE, Level(9.0, {"known": 1.0}, 2.0, 3.0)) == pytest.approx(auroc(item.y, score))
+    score = item.placed[:, 0] + 9 * (1 - np.exp(-2.0 * np.log1p(np.exp(item.likeness - 1.0)) / 9))
+    assert area(item, ONE_CUE, Raise(1.0, 2.0, 9.0)) == pytest.approx(auroc(item.y, score))
+    assert area(item, ONE_CUE, None) == auroc(item.y, item.placed[:, 0])
 
 
 def test_boosted_trees_on_codes_cut_the_values_themselves():

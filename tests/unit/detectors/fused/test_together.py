@@ -7,7 +7,7 @@ import pytest
 
 from unseen.detectors import UnseenDetector
 from unseen.detectors.fused import training
-from unseen.detectors.fused.likeness import STRENGTH, JudgedLikeness, choose_likeness
+from unseen.detectors.fused.likeness import JudgedLikeness, choose_likeness
 from unseen.detectors.fused.together import MOST_FITS, judged_apart, left_out_together
 
 
@@ -43,8 +43,19 @@ def left_out(names: list[str], novelty: list[float], *, drifted: bool) -> Judged
     y = np.arange(300 + 40 * len(names)) >= 300
     values = np.concatenate([np.zeros(300), np.repeat(novelty, 40)]) + random.normal(size=len(y))
     likeness = np.concatenate([np.zeros(300), np.full(40 * len(names), -8.0)]) + random.normal(size=len(y))
-    nearest = np.full(len(y), "known")
-    return JudgedLikeness("kind", "", drifted, y, values[:, None], likeness, np.repeat(names, 40), nearest)
+    return JudgedLikeness("kind", "", drifted, y, values[:, None], likeness, np.repeat(names, 40))
+
+
+def others() -> list[JudgedLikeness]:
+    """Labelled rows left out that gain by labels, and normals alone."""
+    random = np.random.default_rng(4)
+    y = np.arange(360) >= 300
+    likeness = np.where(y, 5.0, 0.0) + random.normal(size=360)
+    values = random.normal(size=(360, 1)) + y[:, None]
+    nothing = JudgedLikeness(
+        "nothing", "", False, y[:300], values[:300], likeness[:300], np.zeros(0, dtype=np.str_)
+    )
+    return [nothing, JudgedLikeness("part", "part 0", False, y, values, likeness, np.full(60, "a"))]
 
 
 def test_kinds_of_one_fit_are_judged_as_if_each_had_its_own():
@@ -55,12 +66,10 @@ def test_kinds_of_one_fit_are_judged_as_if_each_had_its_own():
         for i, name in enumerate(names):
             rows = np.r_[np.arange(300), 300 + 40 * i + np.arange(40)]
             parts = (item.y[rows], item.placed[rows], item.likeness[rows])
-            apart.append(
-                JudgedLikeness("kind", name, item.drifted, *parts, np.full(40, name), item.nearest[rows])
-            )
-    one, other = (choose_likeness(items, np.ones(1)) for items in (together, apart))
+            apart.append(JudgedLikeness("kind", name, item.drifted, *parts, np.full(40, name)))
+    one, other = (choose_likeness(items + others(), np.ones(1)) for items in (together, apart))
     assert (one.name, one.kinds) == (other.name, tuple(names))
-    assert one.strength in (0.0, STRENGTH)
+    assert other.kinds == tuple(names)
     np.testing.assert_array_equal(one.novelty, other.novelty)
     np.testing.assert_array_equal(one.fused, other.fused)
 
