@@ -47,6 +47,7 @@ from unseen.detectors import UnseenDetector
 from unseen.detectors.fused.choice import LeftOut
 from unseen.detectors.fused.evidence import log_odds_location
 from unseen.detectors.fused.gains import below, gain_of
+from unseen.detectors.fused.lift import SHORTEST_NOVELTY_TAIL, Exceedance, Lift, exceedance_of
 from unseen.scoring.domains import balanced_over_domains
 
 WIDE, SHARES = (0.1, 0.25, 0.5, 1.0), (0.05, 0.1, 0.2, 0.3, 0.5)
@@ -59,33 +60,12 @@ ROWS = (
     (NEAR, 0.2),
 )
 SOURCES, RATES = ("novelty", "O", "P g"), (0.1, 0.02)
-TAIL, N_KNOTS, SHORTEST = 0.02, 81, {"novelty": 1e-3, "O": 0.1, "P g": 1e-3}
+SHORTEST = {"novelty": SHORTEST_NOVELTY_TAIL, "O": 0.1, "P g": 1e-3}
 WORST_OF = 10
 """Rows that a kind needs in the patients left out to count as the worst."""
 
 
-class Depths:
-    """-log of the share of normals that reach a value: quantiles, and a straight line beyond the last."""
-
-    def __init__(self, values: np.ndarray, domains: np.ndarray, shortest: float) -> None:
-        normals = balanced_over_domains(values, domains)
-        depths = np.linspace(0, -np.log(TAIL), N_KNOTS)
-        knots = np.quantile(normals, -np.expm1(-depths))
-        rises = np.r_[True, np.diff(knots) > 0]  # of equal values the one that most normals reach
-        self.knots, self.depths = knots[rises], depths[rises]
-        excess = normals[normals > knots[-1]] - knots[-1]
-        self.tail = max(float(excess.mean()) if len(excess) else 0.0, shortest)
-
-    def depth(self, values: np.ndarray) -> np.ndarray:
-        beyond = np.maximum(values - self.knots[-1], 0) / self.tail
-        return np.asarray(np.interp(values, self.knots, self.depths, left=0.0) + beyond)
-
-    def value(self, depths: np.ndarray) -> np.ndarray:
-        beyond = np.maximum(depths - self.depths[-1], 0) * self.tail
-        return np.asarray(np.interp(depths, self.depths, self.knots) + beyond)
-
-
-def depths_of(rounds: list[LeftOut], weights: np.ndarray) -> dict[str, Depths]:
+def depths_of(rounds: list[LeftOut], weights: np.ndarray) -> dict[str, Exceedance]:
     """Return the depths of each source over the rounds' normals."""
     domains = np.concatenate([item.domains[~item.y] for item in rounds])
     values = {
@@ -93,16 +73,22 @@ def depths_of(rounds: list[LeftOut], weights: np.ndarray) -> dict[str, Depths]:
         "O": [item.log_odds[~item.y] for item in rounds],
         "P g": [item.local[~item.y] for item in rounds],
     }
-    return {name: Depths(np.concatenate(found), domains, SHORTEST[name]) for name, found in values.items()}
+    return {
+        name: exceedance_of(balanced_over_domains(np.concatenate(found), domains), SHORTEST[name])
+        for name, found in values.items()
+    }
 
 
-def least(novelty: np.ndarray, said: np.ndarray, share: float, of: Depths, said_of: Depths) -> np.ndarray:
+def least(
+    novelty: np.ndarray, said: np.ndarray, share: float, of: Exceedance, said_of: Exceedance
+) -> np.ndarray:
     """Return the score by the smaller of the p-values p_n / (1 - w) and p_l / w."""
-    lifted = said_of.depth(said) + np.log(share / (1 - share))
-    return np.where(lifted > 0, np.maximum(novelty, of.value(lifted)), novelty)
+    return np.asarray(novelty + Lift(share, of, said_of).raised(novelty, said))
 
 
-def harmonic(novelty: np.ndarray, said: np.ndarray, share: float, of: Depths, said_of: Depths) -> np.ndarray:
+def harmonic(
+    novelty: np.ndarray, said: np.ndarray, share: float, of: Exceedance, said_of: Exceedance
+) -> np.ndarray:
     """Return the score by the weighted harmonic mean of both p-values."""
     own = of.depth(novelty)
     both = np.logaddexp(own, said_of.depth(said) + np.log(share / (1 - share)))
@@ -115,7 +101,7 @@ def scores(
     novelty: np.ndarray,
     said: dict[str, np.ndarray],
     location: tuple[float, float],
-    depths: dict[str, Depths],
+    depths: dict[str, Exceedance],
 ) -> np.ndarray:
     """Return the scores of some rows by one form and strength."""
     if form == SUM:
@@ -125,7 +111,7 @@ def scores(
 
 
 def inside(
-    rounds: list[LeftOut], weights: np.ndarray, deciding: np.ndarray, depths: dict[str, Depths]
+    rounds: list[LeftOut], weights: np.ndarray, deciding: np.ndarray, depths: dict[str, Exceedance]
 ) -> dict[str, dict[str, list]]:
     """Return for each form and strength what kinds left out in the rounds of a fit gain."""
     judged = asked(rounds, deciding)
