@@ -1,8 +1,8 @@
 """How boldly labels of one name may speak, on rows of the ADBench splits that no fit has seen.
 
 Labels of these sets say only *anomaly*. Each split keeps some labelled rows and normals back, for thresholds;
-here they are scored by the detector as it is fitted, and again with the careful and with the bold level of
-likeness (:mod:`unseen.detectors.fused.likeness`) in place of the chosen one. No test row is read.
+here they are scored by the detector as it is fitted, and again with each rule that it chose among
+(:mod:`unseen.detectors.fused.likeness`) in place of the chosen one. No test row is read.
 
     python benchmarks/bold_labels.py ../shared/data --write
 """
@@ -32,36 +32,46 @@ from unseen.metrics.ranking import auroc
 from unseen.protocols import Split
 
 PAGE = "decisions/0006-labels-that-never-hurt.md"
-RULES = ("off", "careful", "bold")
+RULES = {"novelty alone": "off", "lift .05": "0.05", "lift .1": "0.1", "bold": "bold"}
+"""Names of rules in the table, and in the fit."""
 
 
 class Watched:
-    """Watches a fit choose its level, and keeps the levels that it chose among."""
+    """Watches a fit choose a rule, and keeps those that it chose among, and what it chose."""
 
     def __init__(self) -> None:
-        self.rules: Mapping[str, likeness.Level] = {}
-        self.name = ""
-        self._areas, self._chosen = likeness._areas, likeness._chosen
+        self.rules: Mapping[str, likeness.Rule] = {}
+        self.chosen = ""
+        self._areas, self._choose = likeness._areas, likeness.choose_likeness
 
-    def areas(self, judged: list, weights: np.ndarray, rules: Mapping[str, likeness.Level]) -> tuple:
-        """Keep the levels."""
+    def areas(self, judged: list, weights: np.ndarray, rules: Mapping[str, likeness.Rule]) -> tuple:
+        """Keep the rules."""
         self.rules = rules
         return self._areas(judged, weights, rules)
 
-    def chosen(self, asked: list, found: dict, pushed: bool) -> str:
-        """Keep the choice; a fit that would ignore labels is told to keep what it learnt of them."""
-        self.name = self._chosen(asked, found, pushed)
-        return "careful" if self.name == "off" else self.name
+    def choose(self, *arguments: object, **options: object) -> likeness.LikenessRule:
+        """Keep the choice."""
+        found = self._choose(*arguments, **options)  # type: ignore[arg-type]
+        self.chosen = next((name for name, rule in self.rules.items() if rule is found.rule), "off")
+        return found
 
-    def fit(self, detector: UnseenDetector, X: np.ndarray, y: np.ndarray) -> UnseenDetector:
-        """Fit a detector on labels that say only *anomaly*."""
+    def fit(self, detector: UnseenDetector, X: np.ndarray, y: np.ndarray, **told: object) -> UnseenDetector:
+        """Fit a detector."""
         assert training.choose_likeness is likeness.choose_likeness
-        with patch.object(likeness, "_areas", self.areas), patch.object(likeness, "_chosen", self.chosen):
-            return detector.fit(X, y)
+        with (
+            patch.object(likeness, "_areas", self.areas),
+            patch.object(training, "choose_likeness", self.choose),
+        ):
+            return detector.fit(X, y, **told)  # type: ignore[arg-type]
+
+
+def scored_by(detector: UnseenDetector, rule: likeness.Rule, V: np.ndarray) -> np.ndarray:
+    """Return the scores of rows by a rule in place of the chosen one."""
+    return score_parts(replace(detector.modes_[0], likeness=rule), V, None).score
 
 
 def judged(data: DataSet, split: Split) -> tuple[str, dict[str, float]]:
-    """Return the level that a fit chose, and the AUROC of each on rows held back."""
+    """Return the rule that a fit chose, and the AUROC of each on rows held back."""
     labels = data.table.labels
     train = data.table.take(split.train)
     preprocessor = TablePreprocessor().fit(train, np.zeros(len(split.train), dtype=np.int8))
@@ -70,16 +80,12 @@ def judged(data: DataSet, split: Split) -> tuple[str, dict[str, float]]:
     watched = Watched()
     detector = UnseenDetector(calibration_fraction=0, seed=split.seed, n_jobs=1)
     watched.fit(detector, X, split.fit_labels(labels).y)
-    mode = detector.modes_[0]
-    assert mode.labelled is not None
-    areas = {}
-    for name in RULES:
-        rule = watched.rules[name]
-        levels = rule.of(mode.labelled.kinds)
-        told = {"likeness_strength": rule.strength, "likeness_most": rule.most}
-        own = replace(mode, likeness_levels=levels, **told)
-        areas[name] = float(auroc(labels.y[held], score_parts(own, V, None).score))
-    return watched.name, areas
+    areas = {
+        name: float(auroc(labels.y[held], scored_by(detector, watched.rules[key], V)))
+        for name, key in RULES.items()
+    }
+    chosen = float(auroc(labels.y[held], detector.decision_function(V)))
+    return watched.chosen, {**areas, "chosen": chosen}
 
 
 def compare(options: argparse.Namespace) -> str:
@@ -93,7 +99,7 @@ def compare(options: argparse.Namespace) -> str:
             for split in data.splits(data.table.labels, shots=shots, seeds=range(options.seeds)):
                 name, areas = judged(data, split)
                 names.append(name)
-                for rule, value in {**areas, "chosen": areas[name]}.items():
+                for rule, value in areas.items():
                     found[rule].append(value)
             means = [float(np.mean(found[rule])) for rule in (*RULES, "chosen")]
             bold = names.count("bold")
@@ -102,7 +108,7 @@ def compare(options: argparse.Namespace) -> str:
             print(f"{data.name}, {shots}: done", file=sys.stderr, flush=True)
         *means, bold = np.mean(every, axis=0)
         lines.append(["mean", *(f"{value:.3f}" for value in means), f"{bold / options.seeds:.0%}"])
-        header = ["rows held back", "novelty alone", "careful", "bold", "chosen", "bold is chosen"]
+        header = ["rows held back", *RULES, "chosen", "bold is chosen"]
         texts.append(f"{shots} labelled anomalies:\n\n{markdown(header, lines)}")
     return "\n\n".join(texts)
 

@@ -35,7 +35,7 @@ from unseen.data import TablePreprocessor
 from unseen.detectors.exact_search import nearest_rows
 from unseen.detectors.fused.choice import PLAIN_WEIGHTS, weights_of
 from unseen.detectors.fused.evidence import Evidence, evidence_of, learn_labels, tree_features
-from unseen.detectors.fused.likeness import raised_by_likeness
+from unseen.detectors.fused.lift import Raise
 from unseen.detectors.fused.novelty import cue_values, fit_normals, own_spread
 from unseen.detectors.fused.scales import fit_scales
 from unseen.metrics.ranking import auroc, average_precision
@@ -236,7 +236,7 @@ def scores_of(material: Material, taught: Rows, judged: Rows, y: Array) -> dict[
         level, top = np.quantile(found.likeness[~y], [quantile, 0.995])
         if strength is None:
             strength = min(4.0, 2 * reach / float(np.logaddexp(0, top - level)))
-        return novelty + raised_by_likeness(found.likeness, level, strength, most * reach)
+        return novelty + Raise(float(level), strength, most * reach).raised(novelty, found.likeness)
 
     out = {"novelty alone": novelty}
     for n_scores, seen in ((N_CUES, "5 cues"), (N_SCORES, "23 scores")):

@@ -1,16 +1,18 @@
-"""The detector to reach for first: novelty in several spaces, raised by labels only where they are local.
+"""The detector to reach for first: novelty in several spaces, and labels that may lift rows, within bounds.
 
 Labels tell what *some* anomalies look like. Used as classifiers use them, they cost detection of the kinds
-that nobody labelled. Here the score is normals-only novelty, and labels raise it near labelled anomalies::
+that nobody labelled. Here the score is normals-only novelty, and labels raise it::
 
-    score(x) = ( Σ_c w_c z_c(x) + a · t · [P(x) g(x) − f]₊ + b · wide(x) ) / u
+    score(x) = ( Σ_c w_c z_c(x) + raised(x) ) / u
 
 with cues ``z_c`` (:mod:`unseen.detectors.fused.novelty`) on the scale of held-back normals
-(:mod:`unseen.detectors.fused.scales`), evidence ``P g`` and ``wide`` from labels
-(:mod:`unseen.detectors.fused.evidence`), and ``w``, ``a``, ``b`` chosen on known kinds left out in turn
-inside the training rows (:mod:`unseen.detectors.fused.choice`). ``a`` and ``b`` become 0, and the score the
-normals-only one, where a kind left out would lose by them. Rows whose domain has references are scored in a
-second mode, as residuals to the nearest reference, if the training rows have named domains to learn from.
+(:mod:`unseen.detectors.fused.scales`). Without named domains, rows like labelled anomalies are lifted with
+a share of the false alarms (:mod:`unseen.detectors.fused.lift`, :mod:`unseen.detectors.fused.likeness`), so
+that what any other kind can lose is bounded. With named domains ``raised = a · t · [P(x) g(x) − f]₊ + b · wide(x)``
+(:mod:`unseen.detectors.fused.evidence`, :mod:`unseen.detectors.fused.choice`). How much labels may say is
+chosen on known kinds left out in turn inside the training rows; it is nothing, and the score the normals-only
+one, where a kind left out would lose by them. Rows whose domain has references are scored in a second mode,
+as residuals to the nearest reference, if the training rows have named domains to learn from.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ REFERENCE_PRIOR = 300.0
 
 
 class UnseenDetector(BaseDetector):
-    """Normals-only novelty, raised near labelled anomalies where that hurts no kind left out.
+    """Normals-only novelty; rows like labelled anomalies are lifted, with a bound on what others lose.
 
     Parameters
     ----------
@@ -93,8 +95,9 @@ class UnseenDetector(BaseDetector):
     unmixed_ : Calibration or None
         The calibration without references.
     choices_ : dict
-        What was chosen inside the training rows: for each mode the cues, the strengths, and the AUROC of
-        each known kind when it was left out, normals-only and fused.
+        What was chosen inside the training rows: for each mode the cues, what labels add (the share of the
+        false alarms that may be due to them, 1 where it has no bound; with named domains the strengths), and
+        the AUROC of each known kind when it was left out, normals-only and fused.
     n_trimmed_ : int
         Normals that ``trim`` left out.
     left_out_ : tuple of LeftOutScores

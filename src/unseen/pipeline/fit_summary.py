@@ -18,8 +18,10 @@ from unseen.types import UNNAMED_DOMAIN, Labels, StrArray
 _LABELS_SAY = {
     "off": "labels change no score: labelled rows stand out as much without them, or kinds left out would "
     "lose by them, so the normals alone decide",
-    "careful": "labels raise scores where rows are clearly like labelled anomalies (careful); if all that "
-    "matters is like them, --set labels=trusted lets them say more",
+    "careful": "labels lift rows that are like labelled anomalies (careful: about {share:.0%} of the false "
+    "alarms may be due to them); if all that matters is like them, --set labels=trusted lets them say more",
+    "untested": "labels raise rows that are more like labelled anomalies than like normals; what that costs "
+    "could not be tested, since no normals could be left out",
     "bold": "labels raise scores wherever rows are like labelled anomalies rather than normals (bold)",
     "trusted": "labels are trusted: they raise scores wherever rows are like labelled anomalies rather than "
     "normals, also where that costs kinds that nobody labelled",
@@ -302,7 +304,9 @@ def _on_labels(detector: BaseDetector, labels: Labels) -> list[str]:
         return []
     if "likeness" in chosen:
         trusted = getattr(detector, "labels", None) == "trusted" and chosen["likeness"] == "bold"
-        return [_LABELS_SAY["trusted" if trusted else chosen["likeness"]]]
+        share = float(chosen["share"])
+        say = "trusted" if trusted else chosen["likeness"]
+        return [_LABELS_SAY["untested" if say == "careful" and share == 1 else say].format(share=share)]
     return [_LABELS_SAY["domains" if chosen["local"] or chosen["wide"] else "off"]]
 
 

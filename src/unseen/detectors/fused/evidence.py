@@ -15,8 +15,8 @@ labels only say *anomaly*, leaves of the randomised trees hold five rows at leas
 two nearest where twenty rows are labelled, over three from thirty on: one labelled row amid the normals says
 little.
 
-Without named domains the likeness counts, above a level (:mod:`unseen.detectors.fused.likeness`). With them
-the two other terms do: the gate g leaves a row alone unless a labelled anomaly is about as near as a normal;
+Without named domains the likeness counts (:mod:`unseen.detectors.fused.likeness`). With them the two other
+terms do: the gate g leaves a row alone unless a labelled anomaly is about as near as a normal;
 the wide term acts everywhere, and is used only where whole domains left out show that it helps kinds left
 out.
 """

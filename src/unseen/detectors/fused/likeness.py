@@ -12,19 +12,22 @@ Likeness is in log-odds (:mod:`unseen.detectors.fused.evidence`). It is either
 Labels that bring nothing to the rows that they show are not heard: labelled rows left out, in random parts,
 have to gain by each rule, a tenth of what novelty misses and .002 at least.
 
-**Several kinds.** Careful, with the larger share (.1 or .05) by which no kind left out loses, neither against
-fresh normals nor against those of regions left out (*drift*: cells of k-means are left out of the fit, and
-what labels then say of these normals is what they will say of normals that no one has seen). If each share
-costs a kind, p_l is the larger one of the shares of fresh normals and of those of each region, and w is .3 or
-.1.
+**Careful**: the first of these lifts that costs no more than is allowed; else labels are off. The share w is
+.1 or .05; or, with p_l the largest of the shares of fresh normals and of normals of each region left out, .3
+or .1. (*Drift*: cells of k-means are left out of the fit, and what labels then say of these normals is what
+they will say of normals that no one has seen.)
 
-**One name.** There is no other kind to ask for; groups of labelled anomalies (cells of k-means) stand for
-kinds that the one name may hide. Labels are bold if labelled rows left out gain .005, and half as much again
-as groups that are left out lose in the mean, against fresh normals or against those of regions left out,
-whichever is more; and if drift does not look anomalous: either normals of regions left out stand out from
-fresh ones no more than by novelty (AUROC, up to .02), or the groups gain clearly against both. Else they are
-careful, with the largest share by which groups lose little enough against fresh normals: .01 for .5, which
-must not make drift stand out, either, .02 for .3, and .005 for .1.
+- *Several kinds*: no kind left out may lose, neither against fresh normals nor against those of regions left
+  out.
+- *One name*: there is no other kind to ask for; groups of labelled anomalies (cells of k-means) stand for
+  kinds that the one name may hide. They may lose .005 in the mean against fresh normals, and drift may not
+  look anomalous: normals of regions left out stand out from fresh ones by no more than .02 of AUROC above
+  what novelty makes of them.
+
+**Bold**: for one name, if labelled rows left out gain clearly more than by the lift with the larger share
+(.005, and a tenth of what that misses), and more than groups that are left out lose in the mean, against
+fresh normals or against those of regions left out, whichever is more; and if drift does not look anomalous,
+or the groups gain clearly against both sorts of normals.
 
 Bold labels of one name start at the median of the normals' likeness and end at m = 16 t, with t the distance
 from the median of the normals' novelty to its 99.5 % quantile, so that what is like labelled anomalies comes
@@ -60,9 +63,8 @@ from unseen.types import StrArray
 SHARES = (0.1, 0.05)
 SHARES_OVER_DRIFT = (0.3, 0.1)
 OVER_DRIFT = "over drift "
-SHARES_OF_ONE_NAME = {0.5: 0.01, 0.3: 0.02, 0.1: 0.005}
-"""Shares of the false alarms, and what groups may lose by them."""
-ASKED_UNDER_DRIFT = "0.5"
+LIFTS = (*(str(w) for w in SHARES), *(f"{OVER_DRIFT}{w}" for w in SHARES_OVER_DRIFT))
+"""Names of the lifts in the order in which they are asked."""
 BOLD_QUANTILE = 0.80
 STRENGTH = 2.0
 MOST_REACHES = 2.0
@@ -76,7 +78,6 @@ TOLERANCE = 0.005
 LEAST_GAIN = 0.002
 SHARE_OF_MISSES = 0.05
 CLEAR_SHARE = 0.1
-GAIN_FOR_LOSS = 1.5
 DRIFT_TOLERANCE = 0.02
 LEAST_ROWS = 3
 SHORTEST_REACH = 1e-3
@@ -206,7 +207,7 @@ def choose_likeness(
     novelty = np.concatenate([item.placed for item in nothing]) @ weights
     first = [item for item in judged if item.left_out != "nothing" and not item.drifted] + nothing[:1]
     rules: dict[str, Rule] = {"off": None, "bold": _bold(first, weights, one_name, _reach(novelty))}
-    rules |= _lifts(judged, exceedance_of(novelty, SHORTEST_NOVELTY_TAIL), one_name)
+    rules |= _lifts(judged, exceedance_of(novelty, SHORTEST_NOVELTY_TAIL))
     asked, areas = _areas(judged, weights, rules)
     chosen = "bold"
     if not trusted:
@@ -220,13 +221,13 @@ def choose_likeness(
     )
 
 
-def _lifts(judged: Sequence[JudgedLikeness], novelty: Exceedance, one_name: bool) -> dict[str, Lift]:
+def _lifts(judged: Sequence[JudgedLikeness], novelty: Exceedance) -> dict[str, Lift]:
     """Lifts by how like fresh normals are, and by how like any are, those of regions left out among them."""
     told = [item for item in judged if item.left_out == "nothing"]
     sorts = [np.concatenate([item.likeness for item in told if not item.drifted])]
     sorts += [item.likeness for item in told if item.drifted]
     every = [exceedance_of(likeness, SHORTEST_LIKENESS_TAIL) for likeness in sorts]
-    lifts = {str(w): Lift(w, novelty, every[0]) for w in (SHARES_OF_ONE_NAME if one_name else SHARES)}
+    lifts = {str(w): Lift(w, novelty, every[0]) for w in SHARES}
     return lifts | {f"{OVER_DRIFT}{w}": Lift(w, novelty, shallowest(every)) for w in SHARES_OVER_DRIFT}
 
 
@@ -317,8 +318,7 @@ def _for_kinds(asked: Sequence[_Asked], areas: Mapping[str, NDArray[np.float64]]
         excess = areas["off"][kinds] - areas[name][kinds] - allowed
         return all(np.mean(excess[[own == key for own in keys]]) <= 0 for key in set(keys))
 
-    names = [*(str(w) for w in SHARES), *(f"{OVER_DRIFT}{w}" for w in SHARES_OVER_DRIFT)]
-    return next((name for name in names if _gains(asked, areas, name) and harmless(name)), "off")
+    return next((name for name in LIFTS if _gains(asked, areas, name) and harmless(name)), "off")
 
 
 def _for_one_name(
@@ -329,15 +329,15 @@ def _for_one_name(
         name: [_gain(asked, areas, name, "group", drifted) for drifted in (False, True)] for name in areas
     }
     lost = max(0.0, *(-gain for gain in groups["bold"]))
-    pays = _gain(asked, areas, "bold", "part") > max(TOLERANCE, GAIN_FOR_LOSS * lost)
+    lift = _gain(asked, areas, LIFTS[0], "part")
+    more = _gain(asked, areas, "bold", "part") - lift
+    clear = max(TOLERANCE, CLEAR_SHARE * (_missed(asked, areas) - lift))
     calm = drift["bold"] <= DRIFT_TOLERANCE or min(groups["bold"]) > TOLERANCE
-    if pays and calm and _gains(asked, areas, "bold"):
+    if more > max(clear, lost) and calm:
         return "bold"
-    limits = {str(share): most for share, most in SHARES_OF_ONE_NAME.items()}
-    limits[f"{OVER_DRIFT}{SHARES_OVER_DRIFT[0]}"] = TOLERANCE
-    for name, most in limits.items():
-        calm = name != ASKED_UNDER_DRIFT or drift[name] <= DRIFT_TOLERANCE
-        if calm and -groups[name][0] <= most and _gains(asked, areas, name):
+    for name in LIFTS:
+        calm = drift[name] <= DRIFT_TOLERANCE and -groups[name][0] <= TOLERANCE
+        if calm and _gains(asked, areas, name):
             return name
     return "off"
 
@@ -355,11 +355,15 @@ def _gain(
     return float(np.average((areas[name] - areas["off"])[rows], weights=weights)) if rows else 0.0
 
 
+def _missed(asked: Sequence[_Asked], areas: Mapping[str, NDArray[np.float64]]) -> float:
+    """What novelty misses of labelled rows left out."""
+    ones = {"off": areas["off"], "all": np.ones_like(areas["off"])}
+    return _gain(asked, ones, "all", "part")
+
+
 def _gains(asked: Sequence[_Asked], areas: Mapping[str, NDArray[np.float64]], name: str) -> bool:
     """Whether labelled rows left out gain a tenth of what novelty misses, and .002 at least."""
-    ones = {"off": areas["off"], "found": np.ones_like(areas["off"])}
-    missed = _gain(asked, ones, "found", "part")
-    return _gain(asked, areas, name, "part") > max(LEAST_GAIN, CLEAR_SHARE * missed)
+    return _gain(asked, areas, name, "part") > max(LEAST_GAIN, CLEAR_SHARE * _missed(asked, areas))
 
 
 def allowed_loss(novelty: float) -> float:
