@@ -8,8 +8,9 @@ that nobody labelled. Here the score is normals-only novelty, and labels raise i
 with cues ``z_c`` (:mod:`unseen.detectors.fused.novelty`) on the scale of held-back normals
 (:mod:`unseen.detectors.fused.scales`). Without named domains, rows like labelled anomalies are lifted with
 a share of the false alarms (:mod:`unseen.detectors.fused.lift`, :mod:`unseen.detectors.fused.likeness`), so
-that what any other kind can lose is bounded. With named domains ``raised = a · t · [P(x) g(x) − f]₊ + b · wide(x)``
-(:mod:`unseen.detectors.fused.evidence`, :mod:`unseen.detectors.fused.choice`). How much labels may say is
+that what any other kind can lose is bounded. With named domains labels add
+``a · t · [P(x) g(x) − f]₊ + b · wide(x)`` (:mod:`unseen.detectors.fused.evidence`,
+:mod:`unseen.detectors.fused.choice`). How much labels may say is
 chosen on known kinds left out in turn inside the training rows; it is nothing, and the score the normals-only
 one, where a kind left out would lose by them. Rows whose domain has references are scored in a second mode,
 as residuals to the nearest reference, if the training rows have named domains to learn from.
