@@ -62,7 +62,7 @@ RULES: dict[str, Rule] = {
     "nearness of a labelled anomaly, one reach": by("gate", 1.0),
     "nearness above its 99 % quantile, one reach": by("gate", 1.0, 0.99),
     "probability × nearness, two reaches": by("local", 2.0),
-    "**lift by likeness, a share of .1 or .05**": lambda _calibration, rows: rows.score,
+    "**lift by likeness**": lambda _calibration, rows: rows.score,
     "probability of the trees alone": lambda _calibration, rows: rows.evidence.probability,
 }
 

@@ -3,7 +3,7 @@
 Training rows alone: NSL-KDD's training file and the stratified sample of CIC-IDS2017. 4 000 normals are
 fitted on, 2 000 are judged against; of each known kind 7 or 35 rows are labelled, all others are judged, as
 is the kind left out. *Drifted*: a third of the 4 000 normals, whole regions of them, is left out of the fit
-and judged against instead. Each fit is scored with every rule that it chose among.
+and judged against instead. Each fit is scored with every rule that it chose among, and with larger shares.
 
     python benchmarks/label_shares.py nsl-kdd ../shared/data --write
 """
@@ -14,6 +14,7 @@ import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,14 @@ from document import markdown, write_block
 from unseen.data import TablePreprocessor
 from unseen.detectors import UnseenDetector
 from unseen.detectors.fused.drift import regions
+from unseen.detectors.fused.lift import Lift
+from unseen.detectors.fused.likeness import SHARES
 from unseen.metrics.ranking import auroc
 
 PAGE = "decisions/0006-labels-that-never-hurt.md"
 N_NORMALS, N_JUDGED, MOST_ROWS = 4_000, 2_000, 1_500
+LARGER = (0.1, 0.3)
+"""Shares that the detector does not ask for."""
 NAMES = {"off": "novelty alone"}
 SETTINGS = {
     "several names": {"one_name": False, "drifted": False},
@@ -67,11 +72,14 @@ def draws(data: DataSet, options: argparse.Namespace) -> Iterator[tuple[str, Sco
             watched = Watched()
             detector = UnseenDetector(calibration_fraction=0, seed=seed, n_jobs=1)
             watched.fit(detector, X, (told != "normal").astype(np.int8), kinds=told)
+            lift = watched.rules[str(SHARES[0])]
+            assert isinstance(lift, Lift)
+            rules = {**watched.rules, **{str(share): replace(lift, share=share) for share in LARGER}}
             every = {"normals": fresh, **judged}
             V = {name: preprocessor.transform(data.table.take(some)) for name, some in every.items()}
             scores = {
                 name: {kind: scored_by(detector, rule, some) for kind, some in V.items()}
-                for name, rule in watched.rules.items()
+                for name, rule in rules.items()
             }
             scores["chosen"] = {kind: detector.decision_function(some) for kind, some in V.items()}
             yield left, scores
