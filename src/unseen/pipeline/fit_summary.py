@@ -19,7 +19,8 @@ _LABELS_SAY = {
     "off": "labels change no score: labelled rows stand out as much without them, or kinds left out would "
     "lose by them, so the normals alone decide",
     "careful": "labels lift rows that are like labelled anomalies (careful: up to about {share:.0%} of the "
-    "false alarms may be due to them); if all that matters is like them, --set labels=trusted lets them say more",
+    "false alarms may be due to them); if all that matters is like them, --set labels=trusted lets them say "
+    "more",
     "untested": "labels raise rows that are more like labelled anomalies than like normals; what that costs "
     "could not be tested, since no normals could be left out",
     "bold": "labels raise scores wherever rows are like labelled anomalies rather than normals (bold)",

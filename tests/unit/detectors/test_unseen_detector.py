@@ -110,6 +110,18 @@ def test_misses_of_a_kind_that_nobody_labelled_grow_by_the_share_at_most(seed):
     assert against(fused, normals, known) > against(plain, normals, known) + 0.2
 
 
+def test_a_single_labelled_row_is_heard():
+    """Amid the normals, so that novelty does not find what is like it."""
+    random = np.random.default_rng(2)
+    inside = np.r_[1.1, -0.9, 0.7, 0.3, np.zeros(2)]
+    X = np.concatenate([blob(random, 900, 0.0), inside[None]])
+    fused = UnseenDetector(**QUICK).fit(X, np.repeat([0, 1], [900, 1]))
+    plain = UnseenDetector(labels="ignore", **QUICK).fit(X, np.repeat([0, 1], [900, 1]))
+    assert isinstance(fused.modes_[0].likeness, Lift)
+    normals, known = blob(random, 900, 0.0), blob(random, 100, inside, 0.05)
+    assert against(fused, normals, known) > against(plain, normals, known) + 0.1
+
+
 def test_a_lift_survives_a_file_and_damage_is_refused(tmp_path):
     random = np.random.default_rng(1)
     inside = np.r_[0.9, -0.7, 0.5, np.zeros(3)]

@@ -11,7 +11,7 @@ Likeness is in log-odds (:mod:`unseen.detectors.fused.evidence`). It is either
 
 Labels that show only what novelty finds anyway are not heard: it has to miss more than .005 (of 1 − AUROC) of
 the labelled rows that are left out, in random parts, and by a rule these may lose .005 at most. (They are too
-few to ask for a gain.)
+few to ask for a gain.) A single row, which cannot be left out, is heard.
 
 **Careful**: the first of these lifts that costs no more than is allowed; else labels are off. The share w is
 .05 or .025; or, with p_l the largest of the shares of fresh normals and of normals of each region left out,
@@ -362,7 +362,12 @@ def _missed(asked: Sequence[_Asked], areas: Mapping[str, NDArray[np.float64]]) -
 
 
 def _heard(asked: Sequence[_Asked], areas: Mapping[str, NDArray[np.float64]], name: str) -> bool:
-    """Whether novelty misses some of the labelled rows left out, and they do not lose by a rule."""
+    """Whether novelty misses some of the labelled rows left out, and they do not lose by a rule.
+
+    Where none could be left out, since there is a single one, or one of each kind, they are heard.
+    """
+    if not any(item.left_out == "part" for item in asked):
+        return True
     return _missed(asked, areas) > TOLERANCE and _gain(asked, areas, name, "part") >= -TOLERANCE
 
 
