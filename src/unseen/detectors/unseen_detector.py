@@ -10,10 +10,10 @@ with cues ``z_c`` (:mod:`unseen.detectors.fused.novelty`) on the scale of held-b
 a share of the false alarms (:mod:`unseen.detectors.fused.lift`, :mod:`unseen.detectors.fused.likeness`), so
 that what any other kind can lose is bounded. With named domains labels add
 ``a · t · [P(x) g(x) − f]₊ + b · wide(x)`` (:mod:`unseen.detectors.fused.evidence`,
-:mod:`unseen.detectors.fused.choice`). How much labels may say is
-chosen on known kinds left out in turn inside the training rows; it is nothing, and the score the normals-only
-one, where a kind left out would lose by them. Rows whose domain has references are scored in a second mode,
-as residuals to the nearest reference, if the training rows have named domains to learn from.
+:mod:`unseen.detectors.fused.choice`). How much labels may say is chosen on known kinds left out in turn
+inside the training rows; it is nothing, and the score the normals-only one, where a kind left out would lose
+by them. Rows whose domain has references are scored in a second mode, as residuals to the nearest reference,
+if the training rows have named domains to learn from.
 """
 
 from __future__ import annotations

@@ -41,6 +41,10 @@ def check_mode(mode: Mode, n_features: int) -> None:
     placing = (scales.lowest, scales.unit, scales.centre, scales.spread, mode.weights)
     if any(array.shape != (n_cues,) for array in placing):
         raise ValueError("the cues are not those of this method")
+    single = (mode.local_strength, mode.wide_strength, mode.floor, mode.reach, mode.odds_centre)
+    finite = all(np.isfinite(array).all() for array in (*placing, single))
+    if not finite or not 0 < mode.unit < np.inf or not 0 < mode.odds_spread < np.inf:
+        raise ValueError("the scales of the scores are no numbers")
     if mode.signs is not None:
         mode.signs.check(n_features, n_cues)
     if mode.labelled is not None:

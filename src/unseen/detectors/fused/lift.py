@@ -63,7 +63,9 @@ class Exceedance:
     def check(self) -> None:
         """Raise ValueError unless values and depths rise together."""
         shapes = self.values.shape == self.depths.shape and self.values.ndim == 1 and len(self.values) > 0
-        if not shapes or not (np.diff(self.values) > 0).all() or not (np.diff(self.depths) >= 0).all():
+        if not shapes or not (np.isfinite(self.values) & np.isfinite(self.depths)).all():
+            raise ValueError("the quantiles of the normals are no numbers")
+        if not (np.diff(self.values) > 0).all() or not (np.diff(self.depths) >= 0).all():
             raise ValueError("the quantiles of the normals do not rise")
         if not 0 < self.tail < np.inf or self.depths[0] < 0:
             raise ValueError("the tail of the normals has no length")
@@ -179,5 +181,5 @@ class Raise:
 
     def check(self) -> None:
         """Raise ValueError unless what is added has an end."""
-        if not 0 < self.most < np.inf or not 0 <= self.strength < np.inf:
+        if not 0 < self.most < np.inf or not 0 <= self.strength < np.inf or not np.isfinite(self.level):
             raise ValueError("what likeness adds has no end")

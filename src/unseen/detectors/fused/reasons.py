@@ -100,9 +100,8 @@ def reasons_of(
     if mode.labelled is not None and parts.evidence is not None:
         nearest_kind = mode.labelled.kinds[parts.evidence.nearest]
         kind_distance = np.linalg.norm(V - mode.labelled.rows[parts.evidence.nearest], axis=1)
-        spoke |= (
-            parts.evidence.local > _CLEARLY
-        )  # it can be novel by far, and clearly of a known kind as well
+        # a row can be novel by far, and clearly of a known kind as well
+        spoke |= parts.evidence.local > _CLEARLY
     return Reasons(
         score=parts.score,
         contributions=contributions,

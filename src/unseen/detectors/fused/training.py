@@ -265,10 +265,9 @@ def _judged_likeness(
     none = np.zeros(len(rows.kinds), dtype=np.bool_)
     judged = []
     for number, found in enumerate(rounds + drifted_rounds(rows, spread, options)):
-        here = sorts if found.drifted else {**sorts, "part": random_parts(rows.kinds, options.seed)}
-        here = (
-            here if number == 0 or found.drifted else {}
-        )  # the other folds show what normals are like alone
+        here = sorts if found.drifted else {}
+        if number == 0:  # the other folds only show what normals are like
+            here = {**sorts, "part": random_parts(rows.kinds, options.seed)}
         asked = [
             (sort, str(name), names == name) for sort, names in here.items() for name in np.unique(names)
         ]

@@ -108,12 +108,20 @@ def test_damaged_parts_are_refused():
         (found.values, found.depths[::-1]),
         (found.values[1:], found.depths),
         (found.values[:0], found.depths[:0]),
+        (np.array([np.nan]), np.zeros(1)),
+        (np.zeros(1), np.array([np.nan])),
+        (np.r_[found.values[:-1], np.inf], found.depths),
     ):
-        with pytest.raises(ValueError, match="do not rise"):
+        with pytest.raises(ValueError, match=r"do not rise|no numbers"):
             replace(lift, novelty=Exceedance(values, depths, 1.0)).check()
     for tail in (0.0, float("inf"), float("nan")):
         with pytest.raises(ValueError, match="no length"):
             replace(lift, likeness=replace(found, tail=tail)).check()
-    for damaged in (Raise(0.0, 1.0, 0.0), Raise(0.0, 1.0, float("inf")), Raise(0.0, -1.0, 1.0)):
+    for damaged in (
+        Raise(float("nan"), 1.0, 1.0),
+        Raise(0.0, 1.0, 0.0),
+        Raise(0.0, 1.0, float("inf")),
+        Raise(0.0, -1.0, 1.0),
+    ):
         with pytest.raises(ValueError, match="no end"):
             damaged.check()
