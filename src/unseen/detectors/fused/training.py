@@ -266,7 +266,7 @@ def _judged_likeness(
     judged = []
     for number, found in enumerate(rounds + drifted_rounds(rows, spread, options)):
         here = sorts if found.drifted else {}
-        if number == 0:  # the other folds only show what normals are like
+        if number == 0 and not found.drifted:  # the other folds only show what normals are like
             here = {**sorts, "part": random_parts(rows.kinds, options.seed)}
         asked = [
             (sort, str(name), names == name) for sort, names in here.items() for name in np.unique(names)
